@@ -1,0 +1,1 @@
+"""From a recording or a camera to frames with true time."""

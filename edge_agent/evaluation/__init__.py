@@ -1,0 +1,1 @@
+"""Truth files, suites, the scorer and its report."""

@@ -1,0 +1,52 @@
+"""Everything a scenario may know of one analysed frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from edge_agent.scenarios.finding import ClearWidth, Finding
+from edge_agent.scene.stay import Stay
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What was measured of one passage zone: its clear width, and how many people stand in it.
+
+    ``standing_people`` counts people who keep their place; ``crowd_density`` is people per square metre of the zone.
+    ``narrowest_px`` is where the widest path is narrowest, two border points in pixels, for drawing; ``path_px`` the
+    path itself.
+    """
+
+    clear_width: ClearWidth
+    standing_people: int = 0
+    crowd_density: float = 0.0
+    path_px: tuple[tuple[float, float], ...] = ()
+    narrowest_px: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One analysed frame as scenarios see it.
+
+    ``can_see`` is false while the camera cannot tell; ``passages`` maps the id of each passage zone to what was
+    measured of it.
+    """
+
+    media_time_s: float
+    captured_at: datetime
+    can_see: bool
+    stays: tuple[Stay, ...]
+    passages: Mapping[str, Passage] = field(default_factory=dict)
+
+
+class Judge(Protocol):
+    """One zone's scenario. It keeps what it needs between moments and knows nothing of pictures."""
+
+    zone_id: str
+
+    def judge(self, moment: Moment) -> tuple[Finding, ...]:
+        """What the zone says now: at most one finding for each (kind, stay). An end is said once."""
+        ...
