@@ -1,0 +1,113 @@
+"""From a picture to detections."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.capture.frame import Image
+from edge_agent.detection.candidates import Candidates, suppress
+from edge_agent.detection.decoders import decoder
+from edge_agent.detection.detections import ClassGroup, Detections
+from edge_agent.detection.model_card import InputSpec, ModelCard, ModelError
+from edge_agent.detection.session import Session, check_arrays
+
+ONE_THING_IOU = 0.8
+"""Boxes of one group that overlap more than this are one thing under two class names (a car, a truck)."""
+
+
+class Detector:
+    """One loaded model. ``inferences`` and ``inference_s`` count the pictures looked at and the seconds it took."""
+
+    def __init__(self, card: ModelCard, session: Session) -> None:
+        self.card = card
+        self.inferences = 0
+        self.inference_s = 0.0
+        self._session = session
+        self._decode = decoder(card.family)
+        self._groups = tuple(card.group_of(class_id) for class_id in range(len(card.classes)))
+        order = list(ClassGroup)
+        self._labels = np.array([-1 if group is None else order.index(group) for group in self._groups], np.int64)
+
+    def detect(self, image: Image) -> Detections:
+        """Everything of a grouped class that scores at least ``card.memory_score``, best first, one box per thing."""
+        found = self.find(image, self.card.memory_score)
+        found = found.take(np.flatnonzero(self._labels[found.class_ids] >= 0))
+        found = found.take(suppress(found.boxes, found.scores, self._labels[found.class_ids], ONE_THING_IOU))
+        groups = tuple(group for class_id in found.class_ids if (group := self._groups[class_id]) is not None)
+        names = tuple(self.card.classes[class_id] for class_id in found.class_ids)
+        return Detections(found.boxes, found.scores, names, groups)
+
+    def find(self, image: Image, min_score: float) -> Candidates:
+        """Candidates of every class of the card that score at least ``min_score``, suppressed within each class.
+
+        Boxes are in pixels of ``image`` and lie inside it.
+        """
+        started = time.perf_counter()
+        height, width = image.shape[:2]
+        found = self._decode(self._session.run(to_blob(image, self.card.input)), self.card.input.size, min_score)
+        found = found.take(np.flatnonzero(found.class_ids < len(self.card.classes)))
+        found = found.take(suppress(found.boxes, found.scores, found.class_ids, self.card.nms_iou))
+        found = Candidates(self._to_pixels(found.boxes, width, height), found.scores, found.class_ids)
+        found = found.take(np.flatnonzero((found.boxes[:, 2:] > found.boxes[:, :2]).all(axis=1)))
+        self.inferences += 1
+        self.inference_s += time.perf_counter() - started
+        return found
+
+    def _to_pixels(self, boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+        spec = self.card.input
+        scale = np.array([width / spec.width, height / spec.height], np.float32)
+        if spec.resize == "letterbox_top_left":
+            scale[:] = 1 / _letterbox_ratio(width, height, spec)
+        if self.card.boxes == "normalised":
+            scale *= np.array(spec.size, np.float32)
+        corners = boxes.reshape(-1, 2, 2) * scale
+        inside = np.clip(corners, 0, np.array([width, height], np.float32))
+        result: NDArray[np.float32] = inside.reshape(-1, 4).astype(np.float32)
+        return result
+
+
+def load_detector(card: ModelCard, threads: int | None = None) -> Detector:
+    """A detector that was tried: hash, inputs and outputs fit its card, and its decoder took a first run.
+
+    ``threads`` is how many cores one run may use; None takes up to four of those this process may use. Raises
+    ``ModelError``.
+    """
+    session = Session(card, threads)
+    blank = np.zeros((1, 3, card.input.height, card.input.width), np.float32)
+    outputs = session.run(blank)
+    check_arrays(card, outputs)
+    try:
+        decoder(card.family)(outputs, card.input.size, card.memory_score)
+    except ValueError as error:
+        raise ModelError(
+            f"{card.card_path}: the outputs do not fit family {card.family!r}: {error}: correct family or outputs"
+        ) from error
+    return Detector(card, session)
+
+
+def to_blob(image: Image, spec: InputSpec) -> NDArray[np.float32]:
+    """The model's input, (1, 3, height, width), of a picture, (h, w, 3) BGR 0-255."""
+    how = cv2.INTER_AREA if spec.interpolation == "area" else cv2.INTER_LINEAR
+    if spec.resize == "stretch":
+        resized = cv2.resize(image, spec.size, interpolation=how)
+    else:
+        height, width = image.shape[:2]
+        ratio = _letterbox_ratio(width, height, spec)
+        inner = cv2.resize(image, (int(width * ratio), int(height * ratio)), interpolation=how)
+        resized = np.full((spec.height, spec.width, 3), spec.pad, np.uint8)
+        resized[: inner.shape[0], : inner.shape[1]] = inner
+    channels = resized[:, :, ::-1] if spec.colour == "rgb" else resized
+    blob = np.empty((1, 3, spec.height, spec.width), np.float32)
+    for channel in range(3):
+        np.subtract(channels[:, :, channel], np.float32(spec.mean[channel]), out=blob[0, channel])
+        if spec.std[channel] != 1:
+            blob[0, channel] *= np.float32(1 / spec.std[channel])
+    return blob
+
+
+def _letterbox_ratio(width: int, height: int, spec: InputSpec) -> float:
+    return min(spec.width / width, spec.height / height)
