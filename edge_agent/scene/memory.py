@@ -1,0 +1,361 @@
+"""Scene memory: what stands still, since when, and is it still there.
+
+Every analysed frame is matched against remembered places, never against tracks. A detection that keeps its place
+becomes a stay; a stay goes on while it is detected, while its remembered appearance still fits at its place, while
+something is in front of it, and while the camera cannot tell. It ends when its place is seen without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import cv2
+import numpy as np
+
+from edge_agent.capture.frame import Frame
+from edge_agent.detection.detections import ClassGroup, Detections
+from edge_agent.scene.appearance import LookTable, Picture
+from edge_agent.scene.boxes import Boxes, covered, covered_by_all, intersections, iou, root_area, strayed
+from edge_agent.scene.camera_state import View
+from edge_agent.scene.memory_rules import MemoryRules
+from edge_agent.scene.place import Place, Sighting
+from edge_agent.scene.sightings import Matches, match, one_of_each
+from edge_agent.scene.stay import Box, Stay, StayState
+
+
+class SceneMemory:
+    """The places of one camera. Feed it every analysed frame in order of media time."""
+
+    def __init__(self, camera_id: str, period_s: float, rules: MemoryRules | None = None) -> None:
+        self._camera_id = camera_id
+        self._rules = rules or MemoryRules()
+        self._gap_s = max(period_s * self._rules.gap_factor, self._rules.gap_least_s)
+        self._period_s = period_s
+        self.places: list[Place] = []
+        self.started_s: float | None = None
+        self.last_s: float | None = None
+        self._before: LookTable | None = None
+
+    def observe(self, frame: Frame, view: View, detections: Detections) -> tuple[Stay, ...]:
+        """The stays after this frame, candidates included; a stay that has ended is in it once, as ``absent``."""
+        at_s = frame.media_time_s
+        elapsed_s = 0.0 if self.last_s is None else max(at_s - self.last_s, 0.0)
+        if self.started_s is None:
+            self.started_s = at_s
+        self.last_s = at_s
+        gap = elapsed_s > self._gap_s
+        if not view.can_see:
+            self._before = None
+            return self._cannot_tell(elapsed_s)
+        now = _Now(frame, view, one_of_each(detections, self._rules), at_s, elapsed_s, gap, self._before, self._rules)
+        self._before = now.table
+        if gap:
+            for place in self.places:
+                self._pass_unknown(place, elapsed_s)
+            now.elapsed_s = 0.0
+        matches = match(self.places, now.boxes, now.detections, self._rules)
+        ended: list[Stay] = []
+        kept: list[Place] = []
+        for index, place in enumerate(self.places):
+            found = matches.of_place.get(index)
+            stays = self._look(place, found, matches, now)
+            if stays:
+                kept.append(place)
+            elif place.standing:
+                place.state = StayState.ABSENT
+                ended.append(place.snapshot(gone_from_s=place.last_observed_s))
+        self.places = kept
+        ended += self._promote(now)
+        self._be_born(matches, now)
+        self.places.sort(key=lambda place: (not place.standing, place.from_s, place.stay_id))
+        del self.places[self._rules.most_places :]
+        return (*ended, *(place.snapshot() for place in self.places))
+
+    def _cannot_tell(self, elapsed_s: float) -> tuple[Stay, ...]:
+        for place in self.places:
+            self._pass_unknown(place, elapsed_s)
+            place.state = StayState.UNKNOWN
+        return tuple(place.snapshot() for place in self.places)
+
+    def _pass_unknown(self, place: Place, elapsed_s: float) -> None:
+        if place.missing_since_s is None:
+            place.unknown_s += elapsed_s
+        else:
+            place.pending_unknown_s += elapsed_s
+        place.broken = True
+
+    def _look(self, place: Place, found: int | None, matches: Matches, now: _Now) -> bool:
+        """Say what the frame shows of ``place``; False if it is to be forgotten or has ended."""
+        similarity = now.similarity(place)
+        if found is not None:
+            return self._detected(place, found, similarity, now)
+        if similarity >= self._rules.same_appearance:
+            self._observed(place, now)
+            place.sightings.append(Sighting(now.at_s, None, 0.0, now.elapsed_s, StayState.OBSERVED))
+            return True
+        if not place.standing:
+            place.missing_sightings += 1
+            place.pending_s += now.elapsed_s
+            hidden = self._hidden(place, matches, now)
+            return (
+                hidden or place.missing_sightings < 2
+            ) and now.at_s - place.last_observed_s < self._rules.candidate_s
+        return self._missed(place, matches, now)
+
+    def _detected(self, place: Place, found: int, similarity: float, now: _Now) -> bool:
+        rules = self._rules
+        stranger = place.broken and place.picture is not None and similarity < rules.other_appearance
+        if not place.standing:
+            place.sightings.append(
+                Sighting(now.at_s, now.box(found), now.score(found), now.elapsed_s, StayState.OBSERVED)
+            )
+            if stranger or (place.picture is not None and now.looks_other(place, found, rules)):
+                place.sightings = type(place.sightings)([place.sightings[-1]], place.sightings.maxlen)
+                place.votes, place.group_votes, place.best_score = {}, {}, 0.0
+                place.observed_s = place.occluded_s = place.unknown_s = 0.0
+                place.from_s = now.at_s
+            place.box = now.box(found)
+            self._observed(place, now)
+            self._count(place, found, now)
+            place.broken = False
+            place.picture = now.picture(place.box)
+            return True
+        if stranger:
+            if place.stranger_sightings == 0:
+                place.stranger_since_s = now.at_s
+            place.stranger_sightings += 1
+            place.pending_s += now.elapsed_s
+            if place.stranger_sightings >= rules.replaced_sightings:
+                now.strangers.append((found, place.stranger_since_s))
+                return False
+            return True
+        self._observed(place, now)
+        self._count(place, found, now)
+        place.stranger_sightings = 0
+        place.broken = place.broken and similarity < rules.same_appearance
+        weight = rules.box_memory
+        old, new = place.box, now.box(found)
+        if strayed(new, old) > max(rules.rest_offset, rules.rest_offset_px / root_area(old)):
+            return True
+        place.box = (
+            old[0] + weight * (new[0] - old[0]),
+            old[1] + weight * (new[1] - old[1]),
+            old[2] + weight * (new[2] - old[2]),
+            old[3] + weight * (new[3] - old[3]),
+        )
+        if similarity >= rules.renewing_appearance:
+            place.likeness_s = now.at_s
+        renew_s = rules.picture_memory_s if similarity >= rules.renewing_appearance else rules.relit_s
+        if (
+            place.picture is None
+            or now.at_s - max(place.pictured_s, place.likeness_s) >= renew_s
+            or (similarity >= rules.renewing_appearance and now.at_s - place.pictured_s >= renew_s)
+        ):
+            place.picture, place.pictured_s = now.picture(place.box), now.at_s
+        return True
+
+    def _count(self, place: Place, found: int, now: _Now) -> None:
+        score = now.score(found)
+        place.vote(now.detections.class_names[found], now.detections.groups[found], score)
+        place.score, place.best_score = score, max(place.best_score, score)
+
+    def _observed(self, place: Place, now: _Now) -> None:
+        place.state = StayState.OBSERVED
+        place.observed_s += now.elapsed_s
+        place.occluded_s += place.pending_s
+        place.unknown_s += place.pending_unknown_s
+        place.pending_s = place.pending_unknown_s = 0.0
+        place.last_observed_s = now.at_s
+        place.missing_since_s, place.missing_sightings = None, 0
+
+    def _missed(self, place: Place, matches: Matches, now: _Now) -> bool:
+        """A standing thing was neither detected nor recognised: hidden, or on its way out."""
+        rules = self._rules
+        place.pending_s += now.elapsed_s
+        place.broken = True
+        hidden = self._hidden(place, matches, now)
+        if place.missing_since_s is None:
+            place.missing_since_s = now.at_s
+        if hidden:
+            place.state = StayState.OCCLUDED
+            place.missing_sightings = 0
+            return True
+        if now.quiet(place, rules):
+            place.missing_sightings += 1
+        else:
+            place.state = StayState.OCCLUDED
+        empty_s = now.at_s - place.missing_since_s
+        if place.missing_sightings >= rules.gone_sightings and empty_s >= rules.gone_s - 1e-6:
+            return False
+        return empty_s < rules.hidden_s
+
+    def _hidden(self, place: Place, matches: Matches, now: _Now) -> bool:
+        """True if a detection that is no longer-standing neighbour covers enough of the place, from in front."""
+        if not len(now.occluders):
+            return False
+        target = np.array([place.box], np.float32)
+        cover = covered(target, now.occluders)[0]
+        in_front = now.occluders[:, 3] >= place.box[3] - 0.15 * (place.box[3] - place.box[1])
+        neighbours = [
+            other.box
+            for other in self.places
+            if other is not place and other.standing and other.from_s <= place.last_observed_s
+        ]
+        if neighbours:
+            known = iou(now.occluders, np.array(neighbours, np.float32)).max(axis=1)
+            in_front &= known < self._rules.same_thing_iou
+        return bool((cover[in_front] >= self._rules.occluder_cover).any())
+
+    def _promote(self, now: _Now) -> list[Stay]:
+        """Candidates that have kept their place begin to stand."""
+        ended: list[Stay] = []
+        for place in list(self.places):
+            if place.standing or place.state is not StayState.OBSERVED or place.last_observed_s < now.at_s:
+                continue
+            start_s = self._ready(place, now)
+            if start_s is None:
+                continue
+            place.box = place.resting_box()
+            if self._nothing_new(place, now):
+                continue
+            rival = self._rival(place)
+            if rival is not None:
+                if rival.state is StayState.OBSERVED and rival.last_observed_s >= now.at_s:
+                    self.places.remove(place)
+                    continue
+                self.places.remove(rival)
+                rival.state = StayState.ABSENT
+                ended.append(rival.snapshot(gone_from_s=rival.last_observed_s))
+            self._stand(place, start_s, now)
+        return ended
+
+    def _ready(self, place: Place, now: _Now) -> float | None:
+        rules = self._rules
+        start_s = place.rest_from(rules)
+        if start_s is None or now.at_s - start_s < rules.settle_s - 1e-6:
+            return None
+        since = [sighting for sighting in place.sightings if sighting.at_s >= start_s]
+        seen = [sighting for sighting in since if sighting.box is not None]
+        enough = (
+            len(seen) >= rules.settle_sightings
+            and sum(sighting.score for sighting in seen) >= rules.settle_score
+            and place.best_score >= rules.least_best_score
+            and len(seen) >= rules.settle_detected_share * len(since)
+        )
+        return start_s if enough else None
+
+    def _nothing_new(self, place: Place, now: _Now) -> bool:
+        """True if a weak candidate lies for the most part on things that stand there already."""
+        if place.best_score >= self._rules.sure_score:
+            return False
+        seen = [other.box for other in self.places if other.standing and other.last_observed_s >= now.at_s]
+        return covered_by_all(place.box, seen) >= self._rules.known_cover
+
+    def _rival(self, place: Place) -> Place | None:
+        others = [other for other in self.places if other.standing and other is not place]
+        if not others:
+            return None
+        overlap = iou(np.array([place.box], np.float32), np.array([other.box for other in others], np.float32))[0]
+        best = int(overlap.argmax())
+        return others[best] if overlap[best] >= self._rules.same_thing_iou else None
+
+    def _stand(self, place: Place, start_s: float, now: _Now) -> None:
+        since = [sighting for sighting in place.sightings if sighting.at_s > start_s]
+        place.standing = True
+        place.from_s = start_s
+        place.observed_s = sum(s.elapsed_s for s in since if s.state is StayState.OBSERVED)
+        place.occluded_s = sum(s.elapsed_s for s in since if s.state is StayState.OCCLUDED)
+        place.unknown_s = max(now.at_s - start_s - place.observed_s - place.occluded_s, 0.0)
+        place.stay_id = self._identify(place, now)
+        place.open_start = self.started_s is not None and start_s - self.started_s <= 1.5 * self._period_s
+        place.picture = place.first_picture = now.picture(place.box)
+        place.pictured_s = now.at_s
+        place.sightings.clear()
+
+    def _identify(self, place: Place, now: _Now) -> str:
+        """An id that the same recording gives again: from camera, time and place."""
+        began: datetime = now.frame.captured_at
+        text = f"{self._camera_id}|{began.isoformat()}|{place.from_s:.3f}|{[round(side, 1) for side in place.box]}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _be_born(self, matches: Matches, now: _Now) -> None:
+        standing = [place.box for place in self.places if place.standing and place.last_observed_s >= now.at_s]
+        taken: Boxes = np.array(standing, np.float32).reshape(-1, 4)
+        births = [(index, now.at_s) for index in matches.unmatched] + now.strangers
+        for index, since_s in births:
+            box = now.boxes[index : index + 1]
+            if len(taken) and (iou(box, taken) >= self._rules.same_thing_iou).any():
+                continue
+            if len(taken) and now.score(index) < self._rules.least_best_score:
+                shared = intersections(box, taken).max() / max(float(intersections(box, box)[0, 0]), 1.0)
+                if shared >= self._rules.part_covered:
+                    continue
+            place = Place(
+                stay_id="",
+                box=now.box(index),
+                from_s=since_s,
+                last_observed_s=now.at_s,
+                open_start=False,
+                picture=now.picture(now.box(index)),
+            )
+            place.sightings.append(Sighting(since_s, now.box(index), now.score(index), 0.0, StayState.OBSERVED))
+            self._count(place, index, now)
+            self.places.append(place)
+
+
+class _Now:
+    """One frame and what can be asked of it, in the reference view."""
+
+    def __init__(
+        self,
+        frame: Frame,
+        view: View,
+        detections: Detections,
+        at_s: float,
+        elapsed_s: float,
+        gap: bool,
+        before: LookTable | None,
+        rules: MemoryRules,
+    ) -> None:
+        self.frame = frame
+        self.at_s = at_s
+        self.elapsed_s = elapsed_s
+        self.strangers: list[tuple[int, float]] = []
+        self._shift = view.shift_px
+        self._gap = gap
+        self._before = before
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        self.table = LookTable(grey.astype(np.uint8, copy=False), self._shift)
+        moved = np.array([*view.shift_px, *view.shift_px], np.float32)
+        people = np.array([group is ClassGroup.PERSON for group in detections.groups], bool)
+        solid = detections.keep(detections.scores >= rules.occluder_score)
+        self.occluders: Boxes = solid.boxes - moved if len(solid) else np.zeros((0, 4), np.float32)
+        self.detections = detections.keep(~people) if len(detections) else detections
+        self.boxes: Boxes = self.detections.boxes - moved if len(self.detections) else np.zeros((0, 4), np.float32)
+
+    def box(self, index: int) -> Box:
+        x1, y1, x2, y2 = (float(side) for side in self.boxes[index])
+        return x1, y1, x2, y2
+
+    def score(self, index: int) -> float:
+        return float(self.detections.scores[index])
+
+    def picture(self, box: Box) -> Picture | None:
+        return self.table.picture(box)
+
+    def similarity(self, place: Place) -> float:
+        return 0.0 if place.picture is None else self.table.similarity(place.picture, place.box)
+
+    def looks_other(self, place: Place, found: int, rules: MemoryRules) -> bool:
+        """True if the candidate's last picture does not fit where it is detected now."""
+        return place.picture is not None and (
+            self.table.similarity(place.picture, self.box(found)) < rules.other_appearance
+        )
+
+    def quiet(self, place: Place, rules: MemoryRules) -> bool:
+        """True if nothing has moved at the place since the frame before; after a gap, that can't be asked."""
+        if self._gap or self._before is None:
+            return True
+        before = self._before.picture(place.box)
+        return before is None or self.table.still(before, place.box, rules.quiet)

@@ -1,0 +1,76 @@
+"""Every number that scene memory decides by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRules:
+    """Thresholds of scene memory, each with its unit and reason. Times are seconds of media time.
+
+    Sizes are relative to the thing itself (the root of its box's area), so that the same rule holds near and far.
+    """
+
+    match_iou: float = 0.35
+    """Least overlap of a detection with a place to be the thing that stands there: boxes of small models jitter."""
+    same_thing_iou: float = 0.5
+    """Two detections of one group that overlap this much are one thing seen twice (car and truck, say)."""
+    part_covered: float = 0.8
+    """A weaker detection that lies in another by this share is a part of it (a cab, a boot lid)."""
+    rest_offset: float = 0.14
+    """Most that a box of a resting thing strays from where it rests, in units of its size: the detector's jitter."""
+    rest_offset_px: float = 2.5
+    """The same in pixels, for things so small that a pixel is much of them."""
+    rest_share: float = 0.7
+    """Share of the boxes since it came to rest that must be in place; the others are jitter."""
+    settle_s: float = 2.5
+    """Time in place after which a candidate is standing: longer than a stop to let someone cross the beam."""
+    settle_sightings: int = 3
+    """Detections in place that a candidate needs, whatever the sampling period."""
+    settle_score: float = 0.75
+    """Sum of scores in place that a candidate needs: weak scores at one place, again and again, are evidence."""
+    least_best_score: float = 0.35
+    """Best score that a candidate must have reached: below it a model sees cars in every shop window."""
+    settle_detected_share: float = 0.3
+    """Share of the frames since it came to rest in which it was detected; the rest is carried by appearance."""
+    same_appearance: float = 0.55
+    """Least similarity with the remembered picture at which the thing is still there though nobody detected it."""
+    renewing_appearance: float = 0.75
+    """Similarity from which a new picture of a thing may replace the remembered one: it can't be of a departure."""
+    relit_s: float = 60.0
+    """Time for which a thing must be detected in place, looking other than remembered, until the light is to blame."""
+    other_appearance: float = 0.30
+    """Similarity below which, after a break, what stands there is another thing."""
+    move_offset: float = 0.3
+    """A detection that strays this far from a place, in units of the thing's size, is of something else."""
+    sure_score: float = 0.5
+    """Score from which a detection is a thing of its own though it overlaps others that are known."""
+    known_cover: float = 0.6
+    """Share of a weak candidate that known things cover when it is nothing but them, seen as one."""
+    occluder_score: float = 0.35
+    """Least score of what can hide a thing: weaker ones come and go on the background."""
+    occluder_cover: float = 0.25
+    """Share of a place that other detections must cover to hide it."""
+    quiet: float = 0.8
+    """Similarity of a place with itself one frame ago at which nothing moves in front of it."""
+    gone_s: float = 3.0
+    """Time for which a place must be seen without its thing before the thing is gone."""
+    gone_sightings: int = 3
+    """Frames in which a place must be seen without its thing, whatever the sampling period."""
+    hidden_s: float = 120.0
+    """Longest that something undetected may stand or move before a place until its thing counts as gone."""
+    replaced_sightings: int = 2
+    """Frames in which another thing must be detected in a place to have taken it."""
+    candidate_s: float = 4.0
+    """Time after which a candidate that is neither detected nor recognised is forgotten."""
+    gap_factor: float = 3.0
+    """Frames further apart than this many sampling periods have unknown time between them."""
+    gap_least_s: float = 4.0
+    """No less than this is a gap: recordings drop a frame now and then."""
+    box_memory: float = 0.08
+    """Weight of a new box in the place of a standing thing: it follows the view, not a creeping car."""
+    picture_memory_s: float = 20.0
+    """How often the remembered picture of a stay is renewed while it is detected, so that it follows the light."""
+    most_places: int = 400
+    """Most places remembered for a camera; the weakest candidate goes first."""
