@@ -50,11 +50,21 @@ class SourceInfo:
 
 @dataclass(slots=True)
 class CaptureCounts:
-    """What a source has met so far; the only mutable value of capture, read by metrics."""
+    """What a source has met so far; the only mutable value of capture, read by metrics.
+
+    ``frames_skipped`` were not due; ``frames_broken`` could not be decoded, or lean on one that could not.
+    ``timestamps_missing`` and ``timestamps_wrong`` are frames left out because their moment is not known;
+    ``clock_restarts`` is how often the stream's clock began anew; ``size_changes`` how often the picture's size changed
+    between two analysed frames.
+    """
 
     frames_analysed: int = 0
     frames_skipped: int = 0
     frames_broken: int = 0
+    timestamps_missing: int = 0
+    timestamps_wrong: int = 0
+    clock_restarts: int = 0
+    size_changes: int = 0
 
 
 class Source(Protocol):
@@ -72,7 +82,7 @@ class Source(Protocol):
         ...
 
     def frames(self) -> Iterator[Frame]:
-        """Frames in order of media time, at least the sampling period apart."""
+        """Frames in order of media time, at most one in each sampling period."""
         ...
 
 
