@@ -1,0 +1,158 @@
+"""What a camera and a detector go through on a bad day, done to a recording. The same in every run: seeds are fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.capture.frame import CaptureCounts, Frame, Image, Source, SourceInfo
+from edge_agent.detection.detections import Detections
+from edge_agent.scene.stay import Box
+
+_SEED = 20260512
+
+Random = np.random.Generator
+Change = Callable[[Frame, float, Random], Image]
+"""A new picture for a frame, given how long the recording is (s) and randomness of this frame's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """One way to make a recording harder. Where a field is None, that part stays as it was.
+
+    ``restart_at`` is the share of the recording after which the agent is stopped and started again.
+    ``keep_detections`` is the share of detections that remain. ``moved`` says by how many pixels (right, down) the
+    picture of this size lies off the original at a share of the recording, so that boxes can be laid back.
+    """
+
+    what: str
+    change: Change | None = None
+    keep_detections: float | None = None
+    period_s: float | None = None
+    restart_at: float | None = None
+    moved: Callable[[float, int], tuple[float, float]] | None = None
+
+
+def frame_random(media_time_s: float, salt: int = 0) -> Random:
+    """Randomness that belongs to a moment, so that it does not depend on what was sampled before."""
+    return np.random.default_rng((_SEED, salt, round(media_time_s * 1000)))
+
+
+def thin(detections: Detections, media_time_s: float, keep: float) -> Detections:
+    """``detections`` of which each was kept with a probability of ``keep``."""
+    kept: NDArray[np.bool_] = frame_random(media_time_s, 1).random(len(detections)) < keep
+    return detections.keep(kept)
+
+
+class PerturbedSource:
+    """A source whose pictures are changed; times, sizes and counts stay those of the source."""
+
+    def __init__(self, source: Source, change: Change) -> None:
+        self._source = source
+        self._change = change
+
+    @property
+    def counts(self) -> CaptureCounts:
+        """What the source has met so far."""
+        return self._source.counts
+
+    def probe(self) -> SourceInfo:
+        """What the source is. Raises ``SourceError``."""
+        return self._source.probe()
+
+    def frames(self) -> Iterator[Frame]:
+        """The source's frames with changed pictures. Raises ``SourceError``."""
+        duration_s = self.probe().duration_s or 0.0
+        for frame in self._source.frames():
+            image = self._change(frame, duration_s, frame_random(frame.media_time_s))
+            yield replace(frame, image=image)
+
+
+def lay_back(box: Box, perturbation: Perturbation, share: float, width: int) -> Box:
+    """A box of the perturbed picture in pixels of the original one."""
+    if perturbation.moved is None:
+        return box
+    right, down = perturbation.moved(share, width)
+    return (box[0] - right, box[1] - down, box[2] - right, box[3] - down)
+
+
+def _brightness(factor: float) -> Change:
+    def change(frame: Frame, duration_s: float, random: Random) -> Image:
+        return _scaled(frame.image, factor)
+
+    return change
+
+
+_SWING_S = 10.0
+"""Long enough for an appearance to be learnt in one light before the next comes."""
+
+
+def _swinging(frame: Frame, duration_s: float, random: Random) -> Image:
+    return _scaled(frame.image, (0.6, 1.0, 1.4)[int(frame.media_time_s / _SWING_S) % 3])
+
+
+def _scaled(image: Image, factor: float) -> Image:
+    return np.asarray(cv2.convertScaleAbs(image, alpha=factor), np.uint8)
+
+
+def _jpeg(frame: Frame, duration_s: float, random: Random) -> Image:
+    _, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 20])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+_JITTER_PX = 8
+
+
+def _jitter(frame: Frame, duration_s: float, random: Random) -> Image:
+    right, down = random.integers(-_JITTER_PX, _JITTER_PX + 1, 2)
+    return _translated(frame.image, float(right), float(down))
+
+
+_BLACKOUT_S = 30.0
+
+
+def _blackout(frame: Frame, duration_s: float, random: Random) -> Image:
+    length_s = min(_BLACKOUT_S, duration_s / 3)
+    if abs(frame.media_time_s - duration_s / 2) > length_s / 2:
+        return frame.image
+    noise = random.integers(0, 4, frame.image.shape, dtype=np.uint8)  # a covered sensor is never quite black
+    return np.asarray(noise, np.uint8)
+
+
+_SHIFT = 0.04
+"""Of the picture's width: what a knock against the pole does."""
+
+
+def _knocked(share: float, width: int) -> tuple[float, float]:
+    return (round(_SHIFT * width), 0.0) if share >= 0.5 else (0.0, 0.0)
+
+
+def _shift(frame: Frame, duration_s: float, random: Random) -> Image:
+    share = frame.media_time_s / duration_s if duration_s else 0.0
+    right, down = _knocked(share, frame.width)
+    return _translated(frame.image, right, down) if right or down else frame.image
+
+
+def _translated(image: Image, right: float, down: float) -> Image:
+    matrix = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    size = (image.shape[1], image.shape[0])
+    return np.asarray(cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+PERTURBATIONS: dict[str, Perturbation] = {
+    "half-recall": Perturbation("every second detection is lost at random", keep_detections=0.5),
+    "darker": Perturbation("40 % less light", change=_brightness(0.6)),
+    "brighter": Perturbation("40 % more light, clipped", change=_brightness(1.4)),
+    "swinging-light": Perturbation("40 % less, as it was, 40 % more, changing every 10 s", change=_swinging),
+    "jpeg-20": Perturbation("JPEG of quality 20", change=_jpeg),
+    "jitter": Perturbation("every picture up to 8 px off", change=_jitter),
+    "blackout": Perturbation("black for 30 s in the middle, or a third of a shorter recording", change=_blackout),
+    "knock": Perturbation("from the middle on, 4 % of the width to the right", change=_shift, moved=_knocked),
+    "quarter-second": Perturbation("a frame every 0.25 s", period_s=0.25),
+    "two-seconds": Perturbation("a frame every 2 s", period_s=2.0),
+    "restart": Perturbation("the agent is stopped in the middle and started again", restart_at=0.5),
+}
