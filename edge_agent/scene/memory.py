@@ -88,9 +88,12 @@ class SceneMemory:
     def _look(self, place: Place, found: int | None, matches: Matches, now: _Now) -> bool:
         """Say what the frame shows of ``place``; False if it is to be forgotten or has ended."""
         similarity = now.similarity(place)
+        if place.misses < self._rules.reliable_misses:
+            place.detected_share += self._rules.share_memory * ((found is not None) - place.detected_share)
         if found is not None:
             return self._detected(place, found, similarity, now)
-        if similarity >= self._rules.same_appearance:
+        place.misses += 1
+        if similarity >= self._appearance_needed(place):
             self._observed(place, now)
             place.sightings.append(Sighting(now.at_s, None, 0.0, now.elapsed_s, StayState.OBSERVED))
             return True
@@ -102,6 +105,12 @@ class SceneMemory:
                 hidden or place.missing_sightings < 2
             ) and now.at_s - place.last_observed_s < self._rules.candidate_s
         return self._missed(place, matches, now)
+
+    def _appearance_needed(self, place: Place) -> float:
+        """Similarity that keeps an undetected thing; more for one that the detector has never lost before."""
+        reliable = place.standing and place.detected_share >= self._rules.reliable_share
+        missed = place.misses >= self._rules.reliable_misses
+        return self._rules.sure_appearance if reliable and missed else self._rules.same_appearance
 
     def _detected(self, place: Place, found: int, similarity: float, now: _Now) -> bool:
         rules = self._rules
@@ -157,6 +166,7 @@ class SceneMemory:
 
     def _count(self, place: Place, found: int, now: _Now) -> None:
         score = now.score(found)
+        place.misses = 0
         place.vote(now.detections.class_names[found], now.detections.groups[found], score)
         place.score, place.best_score = score, max(place.best_score, score)
 
@@ -268,6 +278,8 @@ class SceneMemory:
         place.occluded_s = sum(s.elapsed_s for s in since if s.state is StayState.OCCLUDED)
         place.unknown_s = max(now.at_s - start_s - place.observed_s - place.occluded_s, 0.0)
         place.stay_id = self._identify(place, now)
+        seen = [sighting for sighting in since if sighting.box is not None]
+        place.detected_share = len(seen) / max(len(since), 1)
         place.open_start = self.started_s is not None and start_s - self.started_s <= 1.5 * self._period_s
         place.picture = place.first_picture = now.picture(place.box)
         place.pictured_s = now.at_s

@@ -34,13 +34,19 @@ class MemoryRules:
     """Best score that a candidate must have reached: below it a model sees cars in every shop window."""
     settle_detected_share: float = 0.3
     """Share of the frames since it came to rest in which it was detected; the rest is carried by appearance."""
-    same_appearance: float = 0.55
+    same_appearance: float = 0.68
     """Least similarity with the remembered picture at which the thing is still there though nobody detected it."""
+    sure_appearance: float = 0.83
+    """The same for a thing that was detected without fail until it was missed ``reliable_misses`` times in a row."""
+    reliable_share: float = 0.8
+    """Share of the last frames in which a thing must have been detected for its misses to mean something."""
+    reliable_misses: int = 3
+    """Misses in a row that mean something of a thing that is detected reliably."""
     renewing_appearance: float = 0.75
     """Similarity from which a new picture of a thing may replace the remembered one: it can't be of a departure."""
     relit_s: float = 60.0
     """Time for which a thing must be detected in place, looking other than remembered, until the light is to blame."""
-    other_appearance: float = 0.30
+    other_appearance: float = 0.5
     """Similarity below which, after a break, what stands there is another thing."""
     move_offset: float = 0.3
     """A detection that strays this far from a place, in units of the thing's size, is of something else."""
@@ -68,6 +74,8 @@ class MemoryRules:
     """Frames further apart than this many sampling periods have unknown time between them."""
     gap_least_s: float = 4.0
     """No less than this is a gap: recordings drop a frame now and then."""
+    share_memory: float = 0.08
+    """Weight of a frame in the share of frames in which a thing is detected."""
     box_memory: float = 0.08
     """Weight of a new box in the place of a standing thing: it follows the view, not a creeping car."""
     picture_memory_s: float = 20.0

@@ -55,6 +55,10 @@ class Place:
     """Time since it was last observed that is occluded if it comes back and void if it is gone."""
     pending_unknown_s: float = 0.0
     """Of that, time in which the camera could not tell."""
+    detected_share: float = 0.0
+    """Share of the last frames in which it was detected."""
+    misses: int = 0
+    """Frames in a row in which it was not detected."""
     likeness_s: float = 0.0
     """When its appearance was last as remembered."""
     missing_since_s: float | None = None

@@ -1,0 +1,122 @@
+"""Parking: a vehicle must not stand in the zone longer than its limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from shapely.geometry import Polygon
+
+from edge_agent.config import ParkingZone, SiteConfig
+from edge_agent.scenarios.finding import Finding, FindingKind, FindingState, Scenario
+from edge_agent.scenarios.ground_contact import share_in
+from edge_agent.scenarios.moment import Moment
+from edge_agent.scenarios.schedule import in_force
+from edge_agent.scene.stay import Stay, StayState
+
+LEAVE_SHARE = 0.15
+"""A stay leaves the zone only when its share in it is this much below ``min_overlap``: boxes jitter on the line."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the judge remembers of one stay in its zone."""
+
+    violated: bool = False
+
+
+class ParkingJudge:
+    """Judges the stays of one parking zone. Pure but for what it remembers of them."""
+
+    def __init__(self, zone: ParkingZone, site: SiteConfig) -> None:
+        self.zone_id = zone.id
+        self._zone = zone
+        self._site = site
+        self._polygon = Polygon(zone.polygon)
+        self._known: dict[str, _Known] = {}
+        self.in_force_since_s: float | None = None
+
+    def judge(self, moment: Moment) -> tuple[Finding, ...]:
+        """One finding for each stay that stands in the zone; the end of one that was a violation is said once."""
+        if not in_force(self._zone.schedule, self._site, moment.captured_at):
+            self.in_force_since_s = None
+            return self._schedule_ended(moment)
+        if self.in_force_since_s is None:
+            self.in_force_since_s = float("-inf") if not self._zone.schedule.windows else moment.media_time_s
+        findings = []
+        for stay in moment.stays:
+            if stay.standing:
+                finding = self._judge_stay(stay, moment)
+                if finding is not None:
+                    findings.append(finding)
+        present = {stay.stay_id for stay in moment.stays}
+        self._known = {stay_id: known for stay_id, known in self._known.items() if stay_id in present}
+        return tuple(findings)
+
+    def _judge_stay(self, stay: Stay, moment: Moment) -> Finding | None:
+        known = self._known.get(stay.stay_id)
+        limit_s = self._limit_s(stay)
+        if known is None or not known.violated:
+            share = share_in(self._polygon, stay.box)
+            needed = self._zone.min_overlap - (LEAVE_SHARE if known is not None else 0.0)
+            if share < needed or limit_s <= 0:
+                self._known.pop(stay.stay_id, None)
+                return None
+        known = self._known.setdefault(stay.stay_id, _Known())
+        counted_s = self._counted_s(stay, moment)
+        if stay.state is StayState.ABSENT:
+            return self._finding(stay, FindingState.LEFT, limit_s, counted_s) if known.violated else None
+        if stay.state is StayState.UNKNOWN or not moment.can_see:
+            state = FindingState.UNKNOWN if known.violated else FindingState.PENDING
+            return self._finding(stay, state, limit_s, counted_s)
+        if not known.violated and counted_s >= limit_s and stay.state is StayState.OBSERVED:
+            known.violated = True
+        state = FindingState.VIOLATION if known.violated else FindingState.PENDING
+        return self._finding(stay, state, limit_s, counted_s)
+
+    def _limit_s(self, stay: Stay) -> float:
+        """The limit that holds for the stay's class, else for its group; 0 if it is not enforced."""
+        if stay.class_name in self._zone.exempt_classes or stay.class_group.value in self._zone.exempt_classes:
+            return 0.0
+        limits = self._zone.dwell_limit_s
+        return limits.get(stay.class_name, limits.get(stay.class_group.value, 0.0))
+
+    def _counted_s(self, stay: Stay, moment: Moment) -> float:
+        """The part of the stay in which the rules were in force without a break up to now."""
+        since_s = self.in_force_since_s if self.in_force_since_s is not None else moment.media_time_s
+        return max(min(stay.dwell.total_s, moment.media_time_s - since_s), 0.0)
+
+    def _schedule_ended(self, moment: Moment) -> tuple[Finding, ...]:
+        ended = []
+        for stay in moment.stays:
+            known = self._known.get(stay.stay_id)
+            if known is not None and known.violated:
+                ended.append(self._finding(stay, FindingState.SCHEDULE_ENDED, self._limit_s(stay), 0.0))
+        self._known.clear()
+        return tuple(ended)
+
+    def _finding(self, stay: Stay, state: FindingState, limit_s: float, counted_s: float) -> Finding:
+        return Finding(
+            zone_id=self.zone_id,
+            scenario=Scenario.PARKING,
+            kind=FindingKind.PARKED,
+            state=state,
+            limit_s=limit_s,
+            counted_s=counted_s,
+            since_s=stay.from_s,
+            subject=stay,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart."""
+        since = self.in_force_since_s
+        return {
+            "violated": sorted(stay_id for stay_id, known in self._known.items() if known.violated),
+            "in_force_since_s": None if since is None or since == float("-inf") else since,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``."""
+        self._known = {stay_id: _Known(violated=True) for stay_id in state["violated"]}
+        if self._zone.schedule.windows:
+            self.in_force_since_s = state["in_force_since_s"]
