@@ -116,6 +116,11 @@ def gap(message: ingest_pb2.GapRecord) -> Gap:
     )
 
 
+def gap_of(payload: bytes) -> Gap:
+    """The loss that an event, as the queue keeps it, says."""
+    return gap(ingest_pb2.Event.FromString(payload).gap)
+
+
 def event(body: IncidentEvent | Gap, emitted_at: datetime) -> ingest_pb2.Event:
     """What the queue keeps: one thing that happened, and when it was emitted."""
     message = ingest_pb2.Event(emitted_at=timestamp(emitted_at))

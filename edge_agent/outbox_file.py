@@ -1,0 +1,301 @@
+"""The queue's file and what can be done to it in one transaction. Not for threads: ``Outbox`` sees to that."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from edge_agent import wire
+from edge_agent.gap import Gap, GapReason
+from edge_agent.outbox_repair import Salvage, salvage, set_aside
+from edge_agent.outbox_schema import (
+    PAGE_BYTES,
+    DamagedError,
+    Ledger,
+    connect,
+    event_checksum,
+    is_full,
+    load_ledger,
+    save_ledger,
+    used_pages,
+)
+from edge_agent.queue_batch import Batch, EventKind, Rejection
+
+MAX_DEAD_LETTERS = 1000
+"""Events kept apart at most; the newest stay."""
+
+_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
+_log = structlog.get_logger(__name__)
+
+
+def _to_us(moment: datetime) -> int:
+    return (moment - _EPOCH_START) // timedelta(microseconds=1)
+
+
+def _from_us(microseconds: int) -> datetime:
+    return _EPOCH_START + timedelta(microseconds=microseconds)
+
+
+class QueueFile:
+    """One open queue file. A file that is not whole is set aside on opening and whenever it shows.
+
+    Raises ``InUseError``, ``sqlite3.Error`` or ``OSError`` if there can be no queue at this place at all.
+    """
+
+    def __init__(self, path: Path, max_pages: int, clock: Callable[[], datetime]) -> None:
+        self.path = path
+        self._max_pages = max_pages
+        self._clock = clock
+        self._set_aside: tuple[Path, int] | None = None
+        self.broken = False
+        try:
+            self._db = connect(path, max_pages)
+            self.ledger = load_ledger(self._db)
+        except DamagedError as error:
+            self._start_anew(str(error))
+
+    def start_anew(self, damage: str) -> None:
+        """Set the file aside, for ``damage``, and take what it still gives into a new one, under a new epoch.
+
+        If that fails the file is ``broken`` until a later call succeeds.
+        """
+        self._db.close()
+        self._start_anew(damage)
+
+    def _start_anew(self, damage: str) -> None:
+        self.broken = True
+        if self._set_aside is None:
+            self._set_aside = set_aside(self.path)
+        target, number = self._set_aside
+        found = salvage(target)
+        self._db = connect(self.path, self._max_pages)
+        fresh = load_ledger(self._db)
+        self.ledger = replace(found.ledger or fresh, epoch=fresh.epoch, head_seq=1, next_seq=1)
+        self.ledger.quarantined_files = max(self.ledger.quarantined_files + 1, number)
+        while not self._take_over(found):
+            found = found.newer_half()
+        self.broken, self._set_aside = False, None
+        _log.error("queue_damaged", damage=damage, set_aside=str(target), salvaged=len(found.events), lost=found.lost)
+
+    def _take_over(self, found: Salvage) -> bool:
+        """Write what was salvaged; false if it does not fit into the quota."""
+        now = self._clock()
+        try:
+            with self.transaction() as draft:
+                if found.lost != 0:
+                    last_known = max((emitted_us for _, emitted_us, _ in found.events), default=_to_us(now))
+                    gap = Gap(
+                        GapReason.QUEUE_DAMAGED,
+                        found.lost or 0,
+                        found.first_lost_seq,
+                        found.last_lost_seq,
+                        min(_from_us(last_known), now),
+                        now,
+                    )
+                    self.insert_gap(draft, gap)
+                    draft.damaged_events += gap.events_lost
+                for kind, emitted_us, payload in found.events:
+                    self._insert(draft, kind, emitted_us, payload)
+                for reason, *numbers in found.gaps:
+                    self._db.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)", (reason, *numbers))
+        except sqlite3.Error as error:
+            if is_full(error) and found.events:
+                return False
+            raise
+        return True
+
+    def close(self) -> None:
+        """Write the journal back and let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Ledger]:
+        """A transaction on a draft of the ledger, which becomes the ledger once the commit is on disk."""
+        draft = replace(self.ledger)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield draft
+            save_ledger(self._db, draft)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self.ledger = draft
+
+    # -- inside a transaction ------------------------------------------------------------------------------------
+
+    def insert(self, draft: Ledger, kind: EventKind, payload: bytes) -> int:
+        """Put an event at the tail; its sequence."""
+        return self._insert(draft, kind.value, _to_us(self._clock()), payload)
+
+    def _insert(self, draft: Ledger, kind: str, emitted_us: int, payload: bytes) -> int:
+        seq = draft.next_seq
+        self._db.execute(
+            "INSERT INTO events (seq, kind, emitted_us, checksum, payload) VALUES (?, ?, ?, ?, ?)",
+            (seq, kind, emitted_us, event_checksum(kind, emitted_us, payload), payload),
+        )
+        draft.next_seq += 1
+        return seq
+
+    def insert_gap(self, draft: Ledger, gap: Gap) -> None:
+        """Put the record of a loss at the tail."""
+        self.insert(draft, EventKind.GAP, wire.event(gap, self._clock()).SerializeToString())
+
+    def insert_losses(self, draft: Ledger) -> None:
+        """Put the records of all losses that have none yet at the tail."""
+        for gap in self._losses():
+            self.insert_gap(draft, gap)
+        self._db.execute("DELETE FROM gaps")
+
+    def has_losses(self) -> bool:
+        """True if there are losses without a record at the tail."""
+        return self._db.execute("SELECT 1 FROM gaps").fetchone() is not None
+
+    def _losses(self) -> list[Gap]:
+        rows = self._db.execute("SELECT * FROM gaps ORDER BY reason").fetchall()
+        return [
+            Gap(GapReason(reason), lost, first, last, _from_us(from_us), _from_us(to_us))
+            for reason, lost, first, last, from_us, to_us in rows
+        ]
+
+    def add_loss(self, draft: Ledger, gap: Gap) -> None:
+        """Count a loss and keep it until its record can be written."""
+        self._join_loss(gap)
+        if gap.reason is GapReason.DROPPED_OLDEST:
+            draft.dropped_events += gap.events_lost
+        elif gap.reason is GapReason.REJECTED_NEW:
+            draft.rejected_events += gap.events_lost
+        else:
+            draft.damaged_events += gap.events_lost
+
+    def _join_loss(self, gap: Gap) -> None:
+        for known in self._losses():
+            if known.reason is gap.reason:
+                gap = gap.joined(known)
+        self._db.execute(
+            "INSERT OR REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                gap.reason.value,
+                gap.events_lost,
+                gap.first_lost_seq,
+                gap.last_lost_seq,
+                _to_us(gap.lost_from),
+                _to_us(gap.lost_to),
+            ),
+        )
+
+    def drop_oldest(self, draft: Ledger, at_least_bytes: int) -> None:
+        """Drop events from the head until at least so many bytes of them are gone, or all, and count the loss.
+
+        A record of an earlier loss that is dropped is not a loss of its own: what it said is joined to the new one.
+        """
+        dropped: list[tuple[int, int]] = []
+        freed, last = 0, draft.head_seq - 1
+        gaps: list[Gap] = []
+        query = "SELECT seq, kind, emitted_us, checksum, payload FROM events ORDER BY seq"
+        with closing(self._db.execute(query)) as rows:
+            for seq, kind, emitted_us, checksum, payload in rows:
+                if freed >= at_least_bytes:
+                    break
+                freed, last = freed + len(payload), seq
+                if kind == EventKind.GAP and checksum == event_checksum(kind, emitted_us, payload):
+                    gaps.append(wire.gap_of(payload))
+                else:
+                    dropped.append((seq, emitted_us))
+        for gap in gaps:
+            self._join_loss(gap)
+        self.delete_through(draft, last)
+        if dropped:
+            times = [emitted_us for _, emitted_us in dropped]
+            self.add_loss(
+                draft,
+                Gap(
+                    GapReason.DROPPED_OLDEST,
+                    len(dropped),
+                    dropped[0][0],
+                    dropped[-1][0],
+                    _from_us(min(times)),
+                    _from_us(max(times)),
+                ),
+            )
+
+    def delete_through(self, draft: Ledger, seq: int) -> None:
+        """Delete the events up to ``seq``."""
+        if seq >= draft.head_seq:
+            self._db.execute("DELETE FROM events WHERE seq <= ?", (seq,))
+            draft.head_seq = min(seq + 1, draft.next_seq)
+
+    def bury(self, draft: Ledger, rejection: Rejection, max_bytes: int) -> None:
+        """Copy an event to the dead letters, of which the newest ``MAX_DEAD_LETTERS`` within ``max_bytes`` stay."""
+        self._db.execute(
+            "INSERT INTO dead_letters (epoch, seq, kind, reason, rejected_us, payload) "
+            "SELECT ?, seq, kind, ?, ?, payload FROM events WHERE seq = ?",
+            (draft.epoch, rejection.reason[:500], _to_us(self._clock()), rejection.seq),
+        )
+        self._db.execute(
+            "DELETE FROM dead_letters WHERE id <= (SELECT id FROM (SELECT id, row_number() OVER newest AS place, "
+            "sum(length(payload)) OVER newest AS bytes FROM dead_letters WINDOW newest AS (ORDER BY id DESC)) "
+            "WHERE place > ? OR bytes > ? ORDER BY id DESC LIMIT 1)",
+            (MAX_DEAD_LETTERS, max_bytes),
+        )
+
+    def replace_damaged(self, draft: Ledger, seq: int) -> None:
+        """Put the record of a loss in the place of an event that does not fit its checksum."""
+        now = self._clock()
+        payload = wire.event(Gap(GapReason.QUEUE_DAMAGED, 1, seq, seq, now, now), now).SerializeToString()
+        kind, emitted_us = EventKind.GAP.value, _to_us(now)
+        self._db.execute(
+            "UPDATE events SET kind = ?, emitted_us = ?, checksum = ?, payload = ? WHERE seq = ?",
+            (kind, emitted_us, event_checksum(kind, emitted_us, payload), payload, seq),
+        )
+        draft.damaged_events += 1
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def read(self, after_seq: int, max_events: int, max_bytes: int) -> tuple[Batch, int | None]:
+        """The events after ``after_seq``: at most so many, of at most so many bytes, but one at least if there is one.
+
+        Ends before an event that does not fit its checksum; its sequence comes second. Raises ``DamagedError`` if an
+        event is missing.
+        """
+        payloads: list[bytes] = []
+        size, first = 0, max(after_seq + 1, self.ledger.head_seq)
+        damaged: int | None = None
+        query = "SELECT seq, kind, emitted_us, checksum, payload FROM events WHERE seq >= ? ORDER BY seq LIMIT ?"
+        with closing(self._db.execute(query, (first, max_events))) as rows:
+            for seq, kind, emitted_us, checksum, payload in rows:
+                if seq != first + len(payloads):
+                    raise DamagedError(f"event {first + len(payloads)} is missing")
+                if not isinstance(payload, bytes) or checksum != event_checksum(kind, emitted_us, payload):
+                    damaged = seq
+                    break
+                size += len(payload)
+                if payloads and size > max_bytes:
+                    break
+                payloads.append(payload)
+        return Batch(self.ledger.epoch, first, tuple(payloads)), damaged
+
+    def oldest_emitted_at(self) -> datetime | None:
+        """When the oldest event was emitted; None if there is none."""
+        row = self._db.execute("SELECT emitted_us FROM events ORDER BY seq LIMIT 1").fetchone()
+        return _from_us(row[0]) if row else None
+
+    def used_pages(self) -> int:
+        """Pages that hold something, as the running transaction leaves them."""
+        return used_pages(self._db)
+
+    def size_bytes(self) -> int:
+        """What the file and its journal take on disk."""
+        journal = self.path.with_name(self.path.name + "-wal")
+        return sum(each.stat().st_size for each in (self.path, journal) if each.exists())
+
+    def used_bytes(self) -> int:
+        """The part of the file that holds something."""
+        return self.used_pages() * PAGE_BYTES
