@@ -6,20 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shapely.geometry import Polygon
-from shapely.geometry import box as rectangle
 
 from edge_agent.config import CameraConfig, ParkingZone, PassageZone, Schedule
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.evaluation.truth import Span, Truth, TruthEvent
 from edge_agent.scenarios.finding import FindingKind, Scenario
+from edge_agent.scenarios.ground_contact import share_in
 from edge_agent.scene.stay import Box
 
 TOLERANCE_S = 2.0
 """Truth times are good to about a second, and a camera sampled once a second adds another. A stay whose length lies
 within this of its limit is neither asked for nor held against the agent; a clear width may be late or early by it."""
-
-GROUND_STRIP = 0.2
-"""The lowest share of a box's height that stands for its contact with the ground."""
 
 BOX_TOLERANCE = 0.1
 BOX_TOLERANCE_PX = 5.0
@@ -55,16 +52,10 @@ class Expected:
 
 def limit_of(zone: ParkingZone, event: TruthEvent) -> float | None:
     """The dwell limit that a zone sets for an event's class, else for its group; None where it is not enforced."""
-    if event.class_name in zone.exempt_classes:
+    if event.class_name in zone.exempt_classes or event.group.value in zone.exempt_classes:
         return None
     limit_s = zone.dwell_limit_s.get(event.class_name, zone.dwell_limit_s.get(event.group.value, 0.0))
     return limit_s or None
-
-
-def ground_share(box: Box, polygon: Polygon) -> float:
-    """Share of the bottom strip of ``box`` that lies in ``polygon``."""
-    strip = rectangle(box[0], box[3] - (box[3] - box[1]) * GROUND_STRIP, box[2], box[3])
-    return float(strip.intersection(polygon).area / strip.area)
 
 
 def stands_in(zone: ParkingZone, box: Box) -> bool | None:
@@ -73,7 +64,7 @@ def stands_in(zone: ParkingZone, box: Box) -> bool | None:
     dx = min(BOX_TOLERANCE_PX, BOX_TOLERANCE * (box[2] - box[0]))
     dy = min(BOX_TOLERANCE_PX, BOX_TOLERANCE * (box[3] - box[1]))
     verdicts = {
-        ground_share((box[0] + x, box[1] + y, box[2] + x, box[3] + y), polygon) >= zone.min_overlap
+        share_in(polygon, (box[0] + x, box[1] + y, box[2] + x, box[3] + y)) >= zone.min_overlap
         for x, y in ((0.0, 0.0), (dx, 0.0), (-dx, 0.0), (0.0, dy), (0.0, -dy))
     }
     return verdicts.pop() if len(verdicts) == 1 else None

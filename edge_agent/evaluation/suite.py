@@ -147,7 +147,7 @@ def _unmeasured(file: ConfigFile, camera: CameraConfig, truth: Truth, at: Where)
 
 
 def _perturbations(file: ConfigFile, problems: list[str]) -> tuple[str, ...]:
-    given = file.data.get("perturb") or ()
+    given = file.data.get("perturb") or []
     names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list) else (given,)
     for number, name in enumerate(names):
         if name not in PERTURBATIONS:
