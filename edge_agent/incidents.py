@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.evidence_reference import EvidenceReference
@@ -74,6 +77,22 @@ class IncidentBook:
         for key, held in self.open.items():
             if held.event.incident_id == incident_id:
                 self.open[key] = replace(held, event=replace(held.event, evidence=evidence))
+
+    def dump(self) -> list[dict[str, Any]]:
+        """The open incidents as JSON values."""
+        return [
+            {"event": _EVENT.dump_python(held.event, mode="json"), "unknown_since_s": held.unknown_since_s}
+            for held in self.open.values()
+        ]
+
+    def load(self, state: list[dict[str, Any]], zones: set[str]) -> None:
+        """Go on from ``dump``, with the incidents of ``zones`` alone: a zone may have been removed since."""
+        self.open = {}
+        for item in state:
+            event = _EVENT.validate_python(item["event"])
+            if event.zone in zones:
+                since = item["unknown_since_s"]
+                self.open[event.zone, event.kind, event.stay_id] = OpenIncident(event, since)
 
     def _step(self, key: Key, finding: Finding, moment: Moment) -> IncidentEvent | None:
         held = self.open.get(key)
@@ -171,6 +190,7 @@ class IncidentBook:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+_EVENT: TypeAdapter[IncidentEvent] = TypeAdapter(IncidentEvent)
 _RANK = {Severity.MINOR: 0, Severity.MAJOR: 1, Severity.CRITICAL: 2}
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shapely.geometry import Polygon
 
-from edge_agent.config import ParkingZone, SiteConfig
+from edge_agent.config import ParkingZone
 from edge_agent.scenarios.finding import Finding, FindingKind, FindingState, Scenario
 from edge_agent.scenarios.ground_contact import share_in
 from edge_agent.scenarios.moment import Moment
-from edge_agent.scenarios.schedule import in_force
 from edge_agent.scene.stay import Stay, StayState
 
 LEAVE_SHARE = 0.15
@@ -26,19 +27,19 @@ class _Known:
 
 
 class ParkingJudge:
-    """Judges the stays of one parking zone. Pure but for what it remembers of them."""
+    """Judges the stays of one parking zone. ``in_force`` says whether its schedule holds at a moment of UTC."""
 
-    def __init__(self, zone: ParkingZone, site: SiteConfig) -> None:
+    def __init__(self, zone: ParkingZone, in_force: Callable[[datetime], bool]) -> None:
         self.zone_id = zone.id
         self._zone = zone
-        self._site = site
+        self._in_force = in_force
         self._polygon = Polygon(zone.polygon)
         self._known: dict[str, _Known] = {}
         self.in_force_since_s: float | None = None
 
     def judge(self, moment: Moment) -> tuple[Finding, ...]:
         """One finding for each stay that stands in the zone; the end of one that was a violation is said once."""
-        if not in_force(self._zone.schedule, self._site, moment.captured_at):
+        if not self._in_force(moment.captured_at):
             self.in_force_since_s = None
             return self._schedule_ended(moment)
         if self.in_force_since_s is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from edge_agent.scene.appearance import LookTable, Picture
 from edge_agent.scene.boxes import Boxes, covered, covered_by_all, intersections, iou, root_area, strayed
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.memory_rules import MemoryRules
+from edge_agent.scene.memory_state import dump_place, load_place
 from edge_agent.scene.place import Place, Sighting
 from edge_agent.scene.sightings import Matches, match, one_of_each
 from edge_agent.scene.stay import Box, Stay, StayState
@@ -30,12 +32,13 @@ class SceneMemory:
     def __init__(self, camera_id: str, period_s: float, rules: MemoryRules | None = None) -> None:
         self._camera_id = camera_id
         self._rules = rules or MemoryRules()
-        self._gap_s = max(period_s * self._rules.gap_factor, self._rules.gap_least_s)
+        self.gap_s = max(period_s * self._rules.gap_factor, self._rules.gap_least_s)
         self._period_s = period_s
         self.places: list[Place] = []
         self.started_s: float | None = None
         self.last_s: float | None = None
         self._before: LookTable | None = None
+        self._resumed = False
 
     def observe(self, frame: Frame, view: View, detections: Detections) -> tuple[Stay, ...]:
         """The stays after this frame, candidates included; a stay that has ended is in it once, as ``absent``."""
@@ -44,7 +47,8 @@ class SceneMemory:
         if self.started_s is None:
             self.started_s = at_s
         self.last_s = at_s
-        gap = elapsed_s > self._gap_s
+        gap = elapsed_s > self.gap_s or self._resumed
+        self._resumed = False
         if not view.can_see:
             self._before = None
             return self._cannot_tell(elapsed_s)
@@ -71,6 +75,21 @@ class SceneMemory:
         self.places.sort(key=lambda place: (not place.standing, place.from_s, place.stay_id))
         del self.places[self._rules.most_places :]
         return (*ended, *(place.snapshot() for place in self.places))
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart, as JSON values."""
+        return {
+            "started_s": self.started_s,
+            "last_s": self.last_s,
+            "places": [dump_place(place) for place in self.places],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``: the time until the next frame is unknown to every stay."""
+        self.places = [load_place(place) for place in state["places"]]
+        self.started_s, self.last_s = state["started_s"], state["last_s"]
+        self._before = None
+        self._resumed = True
 
     def _cannot_tell(self, elapsed_s: float) -> tuple[Stay, ...]:
         for place in self.places:
@@ -281,7 +300,7 @@ class SceneMemory:
         seen = [sighting for sighting in since if sighting.box is not None]
         place.detected_share = len(seen) / max(len(since), 1)
         place.open_start = self.started_s is not None and start_s - self.started_s <= 1.5 * self._period_s
-        place.picture = place.first_picture = now.picture(place.box)
+        place.picture = now.picture(place.box)
         place.pictured_s = now.at_s
         place.sightings.clear()
 

@@ -42,7 +42,6 @@ class Place:
     group_votes: dict[ClassGroup, float] = field(default_factory=dict)
     sightings: deque[Sighting] = field(default_factory=lambda: deque(maxlen=HISTORY))
     picture: Picture | None = None
-    first_picture: Picture | None = None
     pictured_s: float = 0.0
     best_score: float = 0.0
     score: float = 0.0

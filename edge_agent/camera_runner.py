@@ -1,0 +1,261 @@
+"""One camera at work: its thread, its pace, its state."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from edge_agent.assembly import Site, build_pipeline
+from edge_agent.capture.frame import Frame, Source, SourceError
+from edge_agent.capture.open_source import open_source
+from edge_agent.config import CameraConfig, ConfigError
+from edge_agent.detection.detector import Detector
+from edge_agent.incident_event import IncidentEvent, IncidentPhase
+from edge_agent.pipeline import Observation, Pipeline
+from edge_agent.scenarios.finding import Scenario
+from edge_agent.scene.camera_state import CameraState, CameraStateChange
+from edge_agent.state_file import StateFile
+from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, ZoneStatus
+
+STATE_EVERY_S = 30.0
+"""How often a camera's state is kept while nothing happens: a restart costs this much of a dwell at most."""
+RETRY_FIRST_S = 1.0
+RETRY_LAST_S = 60.0
+"""Waits before a source that failed is opened again, doubling from the first to the last."""
+
+Emit = Callable[["CameraRunner", Observation], None]
+
+
+@dataclass(slots=True)
+class Pace:
+    """Holds a recording back to ``speed`` times real time; None lets it run."""
+
+    speed: float | None
+    _began: float | None = None
+    _first_s: float = 0.0
+
+    def wait(self, frame: Frame, stop: threading.Event) -> None:
+        """Return when the frame is due, or when told to stop."""
+        if self.speed is None:
+            return
+        now = time.monotonic()
+        if self._began is None:
+            self._began, self._first_s = now, frame.media_time_s
+        due = self._began + (frame.media_time_s - self._first_s) / self.speed
+        if due > now:
+            stop.wait(due - now)
+
+
+@dataclass(slots=True)
+class _Tally:
+    incidents: Counter[tuple[str, Scenario, IncidentPhase]] = field(default_factory=Counter)
+
+
+class CameraRunner:
+    """Runs one camera until its recording ends or it is told to stop. A failure stays its own."""
+
+    def __init__(
+        self,
+        camera: CameraConfig,
+        site: Site,
+        detector: Detector,
+        detecting: threading.Lock,
+        state_file: StateFile,
+        emit: Emit,
+        pace: Pace,
+    ) -> None:
+        self.camera = camera
+        self._site = site
+        self._detector = detector
+        self._detecting = detecting
+        self._state_file = state_file
+        self._emit = emit
+        self._pace = pace
+        self._stop = threading.Event()
+        self._log = structlog.get_logger("camera").bind(camera=camera.id)
+        self._lock = threading.Lock()
+        self._tally = _Tally()
+        self._pipeline: Pipeline | None = None
+        self._source: Source | None = None
+        self._last: Observation | None = None
+        self._state = CameraState.STARTING
+        self._state_since = datetime.now(UTC)
+        self._saved_s = float("-inf")
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, name=f"camera-{camera.id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Ask it to finish its frame and keep its state."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        wait_s = RETRY_FIRST_S
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._play()
+                except SourceError as error:
+                    self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
+                    self._log.error("source_failed", error=str(error), retry_in_s=wait_s)
+                    self._stop.wait(wait_s)
+                    wait_s = min(wait_s * 2, RETRY_LAST_S)
+                    continue
+                break
+        except ConfigError as error:
+            self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
+            for problem in error.problems:
+                self._log.error("camera_not_started", problem=problem)
+        except Exception:  # noqa: BLE001 - a fault in one camera must not end the others; it is logged whole
+            self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
+            self._log.exception("camera_failed")
+        finally:
+            self._keep_state()
+            self.ended.set()
+
+    def _play(self) -> None:
+        self._source = open_source(self.camera, self._site.site.time_zone)
+        for pipeline, frame in self._new_frames(self._source):
+            self._pace.wait(frame, self._stop)
+            if self._stop.is_set():
+                return
+            with self._detecting:
+                observation = pipeline.process(frame)
+            self._take(observation)
+        last = self._last
+        self._turn(CameraState.ENDED, last.frame.captured_at if last else datetime.now(UTC))
+        self._log.info("recording_ended", frames=self._source.counts.frames_analysed)
+
+    def _new_frames(self, source: Source) -> Iterator[tuple[Pipeline, Frame]]:
+        """The frames after the last one that the kept state knows: a recording goes on where it stopped."""
+        pipeline: Pipeline | None = None
+        after: datetime | None = None
+        skipped = 0
+        for frame in source.frames():
+            if pipeline is None:
+                pipeline, after = self._resume(frame)
+                with self._lock:
+                    self._pipeline = pipeline
+            if after is not None and frame.captured_at <= after:
+                skipped += 1
+                continue
+            if skipped:
+                self._log.info("recording_resumed", frames_known=skipped, at_s=round(frame.media_time_s, 3))
+                skipped = 0
+            yield pipeline, frame
+        if skipped:
+            self._log.warning("recording_known", frames=skipped, advice="start with --fresh to play it again")
+
+    def _resume(self, frame: Frame) -> tuple[Pipeline, datetime | None]:
+        """A pipeline that goes on from the kept state, and until when that state knows the recording."""
+        pipeline = build_pipeline(self.camera, self._site, self._detector, frame.width, frame.height)
+        state = self._state_file.read()
+        if state is None:
+            return pipeline, None
+        try:
+            pipeline.load(state)
+            last = state["last"]
+            return pipeline, datetime.fromisoformat(last["captured_at"]) if last else None
+        except (KeyError, TypeError, ValueError) as error:
+            self._state_file.set_aside(f"{type(error).__name__}: {error}")
+            return build_pipeline(self.camera, self._site, self._detector, frame.width, frame.height), None
+
+    def _take(self, observation: Observation) -> None:
+        self._emit(self, observation)
+        with self._lock:
+            self._last = observation
+            if observation.view.state is not self._state:
+                self._state, self._state_since = observation.view.state, observation.frame.captured_at
+            for event in observation.events:
+                self._tally.incidents[event.zone, event.scenario, event.phase] += 1
+        at_s = observation.frame.media_time_s
+        if observation.events or at_s - self._saved_s >= STATE_EVERY_S:
+            self._keep_state()
+            self._saved_s = at_s
+
+    def _turn(self, state: CameraState, at: datetime) -> None:
+        with self._lock:
+            self._state, self._state_since = state, at
+
+    def _keep_state(self) -> None:
+        if self._pipeline is not None and self._last is not None:
+            self._state_file.write(self._pipeline.dump())
+
+    def activity(self) -> CameraActivity:
+        """How the camera is, for heartbeats and metrics."""
+        with self._lock:
+            last, pipeline, source = self._last, self._pipeline, self._source
+            counts = source.counts if source is not None else None
+            status = CameraStatus(
+                camera=self.camera.id,
+                state=self._state,
+                state_since=self._state_since,
+                last_frame_at=last.frame.captured_at if last else None,
+                frames_analysed=counts.frames_analysed if counts else 0,
+                frames_broken=counts.frames_broken if counts else 0,
+                state_s=tuple(pipeline.parts.ledger.state_s.items()) if pipeline else (),
+                stays=tuple(stay for stay in last.stays if stay.standing) if last else (),
+                zones=_zones(pipeline, last, self._state) if pipeline and last else (),
+            )
+            return CameraActivity(
+                status=status,
+                frames_skipped=counts.frames_skipped if counts else 0,
+                inferences=self._detector.inferences,
+                inference_s=self._detector.inference_s,
+                incidents=tuple(
+                    IncidentCount(zone, scenario, phase, events)
+                    for (zone, scenario, phase), events in self._tally.incidents.items()
+                ),
+            )
+
+
+def _zones(pipeline: Pipeline, last: Observation, state: CameraState) -> tuple[ZoneStatus, ...]:
+    parts = pipeline.parts
+    statuses = []
+    for zone, in_force in parts.schedules.items():
+        sums = parts.ledger.zones.get(zone)
+        passage = last.passages.get(zone)
+        findings = tuple(finding for finding in last.findings if finding.zone_id == zone)
+        statuses.append(
+            ZoneStatus(
+                zone=zone,
+                scenario=Scenario.PASSAGE if zone in parts.meters else Scenario.PARKING,
+                enforced=in_force(last.frame.captured_at),
+                judged=state is CameraState.SEEING,
+                enforced_s=sums.enforced_s if sums else 0.0,
+                judged_s=sums.judged_s if sums else 0.0,
+                violation_s=sums.violation_s if sums else 0.0,
+                open_incidents=sum(1 for key in parts.incidents.open if key[0] == zone),
+                clear_width=passage.clear_width if passage else None,
+                findings=findings,
+            )
+        )
+    return tuple(statuses)
+
+
+def change_time(observation: Observation, change: CameraStateChange) -> datetime:
+    """When a change of state happened, by the camera's clock."""
+    back = timedelta(seconds=observation.frame.media_time_s - change.media_time_s)
+    return observation.frame.captured_at - back
+
+
+def said(event: IncidentEvent) -> dict[str, object]:
+    """What a log line says of an incident event."""
+    return {
+        "incident": event.incident_id[:8],
+        "zone": event.zone,
+        "kind": event.kind.value,
+        "what": event.class_name or event.class_group.value,
+        "at_s": round(event.media_time_s, 1),
+        "dwell_s": round(event.dwell.total_s, 1),
+        **({"reason": event.close_reason.value} if event.close_reason else {}),
+    }

@@ -1,0 +1,28 @@
+"""How a command fails: one clear text on stderr, and the exit code that says whose fault it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from edge_agent.capture.frame import SourceError
+from edge_agent.config_file import ConfigError
+from edge_agent.detection.model_card import ModelError
+
+FAILED, WRONG_USE = 1, 2
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the errors that a user can mend into messages: exit 2 for the configuration, 1 for the world."""
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        raise SystemExit(WRONG_USE) from error
+    except (SourceError, ModelError) as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(FAILED) from error

@@ -1,0 +1,220 @@
+"""One camera: the way of a frame.
+
+    camera -> capture -> camera health -> detection -> scene memory -> scenario -> incidents (+ evidence)
+
+Each step takes the value that the one before made; only this module knows the whole row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from edge_agent.capture.frame import Frame, Image
+from edge_agent.detection.detections import Detections
+from edge_agent.incident_event import IncidentEvent
+from edge_agent.incidents import IncidentBook
+from edge_agent.ledger import Ledger
+from edge_agent.scenarios.finding import Finding, FindingState
+from edge_agent.scenarios.moment import Judge, Moment, Passage
+from edge_agent.scene.camera_state import CameraStateChange, View
+from edge_agent.scene.memory import SceneMemory
+from edge_agent.scene.stay import Stay
+
+STATE_FORMAT = 1
+"""Version of what ``Pipeline.dump`` writes."""
+_SAME_CLOCK_S = 0.0005
+"""Below this, the stream's clock has not begun anew."""
+
+
+class Looker(Protocol):
+    """Says what is in a picture."""
+
+    def detect(self, image: Image) -> Detections:
+        """Everything found, weak scores included."""
+        ...
+
+
+class Health(Protocol):
+    """Says whether the camera can see."""
+
+    def observe(self, frame: Frame) -> View:
+        """The view on this frame."""
+        ...
+
+    def take_changes(self) -> tuple[CameraStateChange, ...]:
+        """Changes of state since last asked."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart."""
+        ...
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``."""
+        ...
+
+
+class Meter(Protocol):
+    """Measures one passage."""
+
+    def measure(self, frame: Frame, view: View, detections: Detections, stays: tuple[Stay, ...]) -> Passage:
+        """What this frame says of the passage."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart."""
+        ...
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``."""
+        ...
+
+
+class KeepingJudge(Judge, Protocol):
+    """A judge whose memory survives a restart."""
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart."""
+        ...
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``."""
+        ...
+
+
+class Illustrator(Protocol):
+    """Adds pictures to events."""
+
+    def illustrate(
+        self,
+        events: tuple[IncidentEvent, ...],
+        findings: tuple[Finding, ...],
+        frame: Frame,
+        detections: Detections,
+        moment: Moment,
+        view: View,
+    ) -> tuple[IncidentEvent, ...]:
+        """The events with references to the pictures taken so far."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart."""
+        ...
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """Everything one frame gave."""
+
+    frame: Frame
+    view: View
+    changes: tuple[CameraStateChange, ...]
+    detections: Detections
+    stays: tuple[Stay, ...]
+    passages: Mapping[str, Passage]
+    findings: tuple[Finding, ...]
+    events: tuple[IncidentEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of."""
+
+    health: Health
+    looker: Looker
+    memory: SceneMemory
+    meters: Mapping[str, Meter]
+    judges: tuple[KeepingJudge, ...]
+    schedules: Mapping[str, Callable[[datetime], bool]]
+    incidents: IncidentBook
+    illustrator: Illustrator | None
+    ledger: Ledger
+
+
+class Pipeline:
+    """Feed it every analysed frame of one camera, in order."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._last: Frame | None = None
+        self._resumed: dict[str, Any] | None = None
+        self._rebase_s = 0.0
+
+    def process(self, frame: Frame) -> Observation:
+        """Take one frame the whole way."""
+        parts = self.parts
+        frame = self._rebased(frame)
+        view = parts.health.observe(frame)
+        detections = parts.looker.detect(frame.image) if view.can_see else Detections.empty()
+        stays = parts.memory.observe(frame, view, detections)
+        passages = {zone: meter.measure(frame, view, detections, stays) for zone, meter in parts.meters.items()}
+        moment = Moment(frame.media_time_s, frame.captured_at, view.can_see, stays, passages)
+        findings = tuple(finding for judge in parts.judges for finding in judge.judge(moment))
+        events = parts.incidents.apply(findings, moment)
+        if parts.illustrator is not None:
+            events = parts.illustrator.illustrate(events, findings, frame, detections, moment, view)
+            for event in events:
+                parts.incidents.attach(event.incident_id, event.evidence)
+        parts.ledger.count(
+            frame.media_time_s,
+            view.state,
+            [zone for zone, in_force in parts.schedules.items() if in_force(frame.captured_at)],
+            [finding.zone_id for finding in findings if finding.state is FindingState.VIOLATION],
+        )
+        self._last = frame
+        return Observation(frame, view, parts.health.take_changes(), detections, stays, passages, findings, events)
+
+    def _rebased(self, frame: Frame) -> Frame:
+        """After a restart the stream's own clock may begin anew: it goes on where the last frame's stood, by the
+        time between the two captures."""
+        if self._resumed is not None:
+            passed = (frame.captured_at - datetime.fromisoformat(self._resumed["captured_at"])) / timedelta(seconds=1)
+            self._rebase_s = self._resumed["media_time_s"] + max(passed, 0.0) - frame.media_time_s
+            self._resumed = None
+            if abs(self._rebase_s) < _SAME_CLOCK_S:
+                self._rebase_s = 0.0
+        return frame if self._rebase_s == 0.0 else replace(frame, media_time_s=frame.media_time_s + self._rebase_s)
+
+    def dump(self) -> dict[str, Any]:
+        """Everything that must survive a restart, as JSON values."""
+        parts = self.parts
+        last = None
+        if self._last is not None:
+            last = {"captured_at": self._last.captured_at.isoformat(), "media_time_s": self._last.media_time_s}
+        return {
+            "format": STATE_FORMAT,
+            "last": last,
+            "health": parts.health.dump(),
+            "memory": parts.memory.dump(),
+            "meters": {zone: meter.dump() for zone, meter in parts.meters.items()},
+            "judges": {judge.zone_id: judge.dump() for judge in parts.judges},
+            "incidents": parts.incidents.dump(),
+            "pictures": parts.illustrator.dump() if parts.illustrator is not None else {},
+            "ledger": parts.ledger.dump(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``: stays and incidents live on, the time between is unknown. Raises ``ValueError``."""
+        if state.get("format") != STATE_FORMAT:
+            raise ValueError(f"state of format {state.get('format')!r}, this version writes {STATE_FORMAT}")
+        parts = self.parts
+        parts.health.load(state["health"])
+        parts.memory.load(state["memory"])
+        for zone, meter in parts.meters.items():
+            if zone in state["meters"]:
+                meter.load(state["meters"][zone])
+        for judge in parts.judges:
+            if judge.zone_id in state["judges"]:
+                judge.load(state["judges"][judge.zone_id])
+        parts.incidents.load(state["incidents"], {judge.zone_id for judge in parts.judges})
+        if parts.illustrator is not None:
+            parts.illustrator.load(state["pictures"])
+        parts.ledger.load(state["ledger"])
+        self._resumed = state["last"]

@@ -1,0 +1,97 @@
+"""Scene memory as JSON values, so that stays outlive a restart."""
+
+from __future__ import annotations
+
+import base64
+from collections import deque
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edge_agent.detection.detections import ClassGroup
+from edge_agent.scene.appearance import Picture
+from edge_agent.scene.place import HISTORY, Place, Sighting
+from edge_agent.scene.stay import StayState
+
+_PLAIN = (
+    "stay_id",
+    "from_s",
+    "last_observed_s",
+    "open_start",
+    "pictured_s",
+    "best_score",
+    "score",
+    "standing",
+    "observed_s",
+    "occluded_s",
+    "unknown_s",
+    "pending_s",
+    "pending_unknown_s",
+    "detected_share",
+    "misses",
+    "likeness_s",
+    "missing_since_s",
+    "missing_sightings",
+    "broken",
+    "stranger_sightings",
+    "stranger_since_s",
+)
+
+
+def dump_place(place: Place) -> dict[str, Any]:
+    """One place as JSON values."""
+    return {
+        **{name: getattr(place, name) for name in _PLAIN},
+        "box": list(place.box),
+        "state": place.state.value,
+        "votes": place.votes,
+        "group_votes": {group.value: votes for group, votes in place.group_votes.items()},
+        "sightings": [[s.at_s, s.box, s.score, s.elapsed_s, s.state.value] for s in place.sightings],
+        "picture": _dump_picture(place.picture),
+    }
+
+
+def load_place(state: dict[str, Any]) -> Place:
+    """The place that ``dump_place`` wrote. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else."""
+    box = tuple(float(side) for side in state["box"])
+    if len(box) != 4:
+        raise ValueError(f"a box has four sides, not {len(box)}")
+    place = Place(
+        stay_id=str(state["stay_id"]),
+        box=(box[0], box[1], box[2], box[3]),
+        from_s=float(state["from_s"]),
+        last_observed_s=float(state["last_observed_s"]),
+        open_start=bool(state["open_start"]),
+    )
+    for name in _PLAIN:
+        setattr(place, name, state[name])
+    place.state = StayState(state["state"])
+    place.votes = {str(name): float(votes) for name, votes in state["votes"].items()}
+    place.group_votes = {ClassGroup(group): float(votes) for group, votes in state["group_votes"].items()}
+    place.sightings = deque(
+        (
+            Sighting(at_s, None if seen is None else (seen[0], seen[1], seen[2], seen[3]), score, step, StayState(how))
+            for at_s, seen, score, step, how in state["sightings"]
+        ),
+        maxlen=HISTORY,
+    )
+    place.picture = _load_picture(state["picture"])
+    return place
+
+
+def _dump_picture(picture: Picture | None) -> str | None:
+    if picture is None:
+        return None
+    grey = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return base64.b64encode(cv2.imencode(".png", grey)[1].tobytes()).decode()
+
+
+def _load_picture(text: str | None) -> Picture | None:
+    if text is None:
+        return None
+    coded = np.frombuffer(base64.b64decode(text), np.uint8)
+    grey = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        raise ValueError("a remembered picture is not a picture")
+    return np.asarray(grey, np.float32)
