@@ -15,7 +15,7 @@ from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.detection.model_card import InputSpec, ModelCard, ModelError
 from edge_agent.detection.session import Session, check_arrays
 
-ONE_THING_IOU = 0.8
+ONE_THING_IOU = 0.65
 """Boxes of one group that overlap more than this are one thing under two class names (a car, a truck)."""
 
 
@@ -48,7 +48,8 @@ class Detector:
         """
         started = time.perf_counter()
         height, width = image.shape[:2]
-        found = self._decode(self._session.run(to_blob(image, self.card.input)), self.card.input.size, min_score)
+        blob = to_blob(image, self.card.input)
+        found = self._decode(self._session.run(blob), (blob.shape[3], blob.shape[2]), min_score)
         found = found.take(np.flatnonzero(found.class_ids < len(self.card.classes)))
         found = found.take(suppress(found.boxes, found.scores, found.class_ids, self.card.nms_iou))
         found = Candidates(self._to_pixels(found.boxes, width, height), found.scores, found.class_ids)
@@ -59,11 +60,9 @@ class Detector:
 
     def _to_pixels(self, boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
         spec = self.card.input
-        scale = np.array([width / spec.width, height / spec.height], np.float32)
-        if spec.resize == "letterbox_top_left":
-            scale[:] = 1 / _letterbox_ratio(width, height, spec)
+        scale = 1 / np.array(spec.scale_for(width, height), np.float32)
         if self.card.boxes == "normalised":
-            scale *= np.array(spec.size, np.float32)
+            scale *= np.array(spec.size_for(width, height), np.float32)
         corners = boxes.reshape(-1, 2, 2) * scale
         inside = np.clip(corners, 0, np.array([width, height], np.float32))
         result: NDArray[np.float32] = inside.reshape(-1, 4).astype(np.float32)
@@ -91,23 +90,20 @@ def load_detector(card: ModelCard, threads: int | None = None) -> Detector:
 
 def to_blob(image: Image, spec: InputSpec) -> NDArray[np.float32]:
     """The model's input, (1, 3, height, width), of a picture, (h, w, 3) BGR 0-255."""
+    height, width = image.shape[:2]
+    across, down = spec.scale_for(width, height)
+    size = spec.size_for(width, height)
     how = cv2.INTER_AREA if spec.interpolation == "area" else cv2.INTER_LINEAR
     if spec.resize == "stretch":
-        resized = cv2.resize(image, spec.size, interpolation=how)
+        resized = cv2.resize(image, size, interpolation=how)
     else:
-        height, width = image.shape[:2]
-        ratio = _letterbox_ratio(width, height, spec)
-        inner = cv2.resize(image, (int(width * ratio), int(height * ratio)), interpolation=how)
-        resized = np.full((spec.height, spec.width, 3), spec.pad, np.uint8)
+        inner = cv2.resize(image, (max(1, int(width * across)), max(1, int(height * down))), interpolation=how)
+        resized = np.full((size[1], size[0], 3), spec.pad, np.uint8)
         resized[: inner.shape[0], : inner.shape[1]] = inner
     channels = resized[:, :, ::-1] if spec.colour == "rgb" else resized
-    blob = np.empty((1, 3, spec.height, spec.width), np.float32)
+    blob = np.empty((1, 3, size[1], size[0]), np.float32)
     for channel in range(3):
         np.subtract(channels[:, :, channel], np.float32(spec.mean[channel]), out=blob[0, channel])
         if spec.std[channel] != 1:
             blob[0, channel] *= np.float32(1 / spec.std[channel])
     return blob
-
-
-def _letterbox_ratio(width: int, height: int, spec: InputSpec) -> float:
-    return min(spec.width / width, spec.height / height)

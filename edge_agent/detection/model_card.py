@@ -33,8 +33,9 @@ class InputSpec:
     """How a picture becomes the model's input: resized, its channels put in order, ``(value - mean) / std``.
 
     ``resize``: ``stretch`` to the input size, or ``letterbox_top_left``: keep the proportions, put the picture at the
-    top left and fill the rest with ``pad``. ``interpolation``: how resizing computes a pixel. ``mean`` and ``std`` are
-    on the scale 0-255, in the channel order of ``colour``.
+    top left and fill the rest with ``pad``. ``trim_to`` is for models whose graph takes any size: the rest is only
+    filled up to the next multiple of it, so that a wide picture costs less. ``interpolation``: how resizing computes a
+    pixel. ``mean`` and ``std`` are on the scale 0-255, in the channel order of ``colour``.
     """
 
     name: str
@@ -46,6 +47,7 @@ class InputSpec:
     resize: Literal["stretch", "letterbox_top_left"] = "stretch"
     interpolation: Literal["linear", "area"] = "linear"
     pad: Annotated[float, Field(ge=0, le=255)] = 114.0
+    trim_to: Annotated[int, Field(ge=8, le=128)] | None = None
 
     @field_validator("std")
     @classmethod
@@ -54,10 +56,35 @@ class InputSpec:
             raise ValueError(f"every std must be greater than 0, they are {list(std)}")
         return std
 
+    @model_validator(mode="after")
+    def _trimmed(self) -> InputSpec:
+        if self.trim_to is not None and (self.width % self.trim_to or self.height % self.trim_to):
+            raise ValueError(f"width and height must be multiples of trim_to ({self.trim_to})")
+        if self.trim_to is not None and self.resize == "stretch":
+            raise ValueError("trim_to needs resize: letterbox_top_left, a stretched picture leaves no rest to trim")
+        return self
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.width, self.height
+
+    def scale_for(self, width: int, height: int) -> tuple[float, float]:
+        """By how much a picture of this size is resized, across and down."""
+        across, down = self.width / width, self.height / height
+        return (across, down) if self.resize == "stretch" else (min(across, down), min(across, down))
+
+    def size_for(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the input that a picture of this size gives."""
+        if self.trim_to is None:
+            return self.size
+        across, down = self.scale_for(width, height)
+        return _up_to(width * across, self.trim_to), _up_to(height * down, self.trim_to)
+
+
+def _up_to(length: float, step: int) -> int:
+    """The multiple of ``step`` that holds ``length``, whole pixels, at least one step."""
+    return max(1, -(-int(length) // step)) * step
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -139,6 +166,8 @@ class ModelCard:
                 raise ValueError(f"class {name!r} stands in groups more than once")
         if not grouped:
             raise ValueError("no class has a group: nothing would ever be detected")
+        if self.extra_inputs and self.input.trim_to is not None:
+            raise ValueError("input.trim_to cannot be used together with extra_inputs")
         if self.memory_score > self.score_threshold:
             raise ValueError(
                 f"memory_score ({self.memory_score}) must not be above score_threshold ({self.score_threshold})"

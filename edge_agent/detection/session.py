@@ -89,13 +89,17 @@ def check_arrays(card: ModelCard, arrays: Sequence[NDArray[np.float32]]) -> None
 
 def _check_inputs(card: ModelCard, path: Path, found: Sequence[onnxruntime.NodeArg]) -> None:
     expected: dict[str, tuple[str, tuple[int, ...]]] = {extra.name: (_INT64, (1, 2)) for extra in card.extra_inputs}
-    expected[card.input.name] = (_FLOAT, (1, 3, card.input.height, card.input.width))
+    if card.input.trim_to is None:
+        expected[card.input.name] = (_FLOAT, (1, 3, card.input.height, card.input.width))
+    else:
+        expected[card.input.name] = (_FLOAT, (1, 3, -1, -1))
     names = sorted(item.name for item in found)
     if names != sorted(expected):
         raise ModelError(f"{path}: the model's inputs are {names}, the card {card.card_path} says {sorted(expected)}")
     for item in found:
         kind, shape = expected[item.name]
-        if item.type != kind or not _fits(shape, item.shape):
+        closed = item.name == card.input.name and card.input.trim_to is not None and not _is_open(item.shape)
+        if item.type != kind or not _fits(shape, item.shape) or closed:
             raise ModelError(
                 f"{path}: input {item.name!r} is {item.type} {item.shape}, "
                 f"the card {card.card_path} says {kind} {list(shape)}"
@@ -122,6 +126,10 @@ def _fits(expected: Sequence[int], found: Sequence[int | str | None]) -> bool:
     return len(expected) == len(found) and all(
         want == -1 or not isinstance(got, int) or got == want for want, got in zip(expected, found, strict=True)
     )
+
+
+def _is_open(shape: Sequence[int | str | None]) -> bool:
+    return not any(isinstance(length, int) for length in shape[2:])
 
 
 def _first_line(error: Exception) -> str:
