@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_agent.capture.frame import CaptureCounts, Frame, Image, Source, SourceInfo
 from edge_agent.detection.detections import Detections
+from edge_agent.pipeline import Looker, Pipeline
 from edge_agent.scene.stay import Box
 
 _SEED = 20260512
@@ -37,28 +38,37 @@ class Perturbation:
     moved: Callable[[float, int], tuple[float, float]] | None = None
 
 
-def frame_random(media_time_s: float, salt: int = 0) -> Random:
+def frame_random(media_time_s: float) -> Random:
     """Randomness that belongs to a moment, so that it does not depend on what was sampled before."""
-    return np.random.default_rng((_SEED, salt, round(media_time_s * 1000)))
+    return np.random.default_rng((_SEED, round(media_time_s * 1000)))
 
 
-def thin(detections: Detections, media_time_s: float, keep: float) -> Detections:
-    """``detections`` of which each was kept with a probability of ``keep``."""
-    kept: NDArray[np.bool_] = frame_random(media_time_s, 1).random(len(detections)) < keep
-    return detections.keep(kept)
+class ThinnedLooker:
+    """A looker that loses detections: each is kept with a probability of ``keep``, drawn from the picture itself."""
+
+    def __init__(self, looker: Looker, keep: float) -> None:
+        self._looker = looker
+        self._keep = keep
+
+    def detect(self, image: Image) -> Detections:
+        """What the looker finds, less what is lost."""
+        found = self._looker.detect(image)
+        random = np.random.default_rng((_SEED, zlib.crc32(image.tobytes())))
+        return found.keep(random.random(len(found)) < self._keep)
+
+
+def thinned(pipeline: Pipeline, keep: float) -> Pipeline:
+    """A pipeline whose looker loses detections."""
+    return Pipeline(replace(pipeline.parts, looker=ThinnedLooker(pipeline.parts.looker, keep)))
 
 
 class PerturbedSource:
     """A source whose pictures are changed; times, sizes and counts stay those of the source."""
 
     def __init__(self, source: Source, change: Change) -> None:
+        self.counts: CaptureCounts = source.counts
         self._source = source
         self._change = change
-
-    @property
-    def counts(self) -> CaptureCounts:
-        """What the source has met so far."""
-        return self._source.counts
 
     def probe(self) -> SourceInfo:
         """What the source is. Raises ``SourceError``."""
@@ -68,6 +78,7 @@ class PerturbedSource:
         """The source's frames with changed pictures. Raises ``SourceError``."""
         duration_s = self.probe().duration_s or 0.0
         for frame in self._source.frames():
+            self.counts = self._source.counts
             image = self._change(frame, duration_s, frame_random(frame.media_time_s))
             yield replace(frame, image=image)
 
