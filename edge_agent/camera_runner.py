@@ -88,6 +88,7 @@ class CameraRunner:
         self._state_since = datetime.now(UTC)
         self._saved_s = float("-inf")
         self.ended = threading.Event()
+        self.failed = False
         self.thread = threading.Thread(target=self._run, name=f"camera-{camera.id}", daemon=True)
 
     def start(self) -> None:
@@ -97,6 +98,10 @@ class CameraRunner:
     def stop(self) -> None:
         """Ask it to finish its frame and keep its state."""
         self._stop.set()
+
+    def forget(self) -> None:
+        """Begin without what earlier runs knew. Only before ``start``."""
+        self._state_file.remove()
 
     def _run(self) -> None:
         wait_s = RETRY_FIRST_S
@@ -112,10 +117,12 @@ class CameraRunner:
                     continue
                 break
         except ConfigError as error:
+            self.failed = True
             self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
             for problem in error.problems:
                 self._log.error("camera_not_started", problem=problem)
         except Exception:  # noqa: BLE001 - a fault in one camera must not end the others; it is logged whole
+            self.failed = True
             self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
             self._log.exception("camera_failed")
         finally:
