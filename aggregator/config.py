@@ -1,0 +1,202 @@
+"""The aggregator's configuration: the only place where it is read and checked.
+
+Everything after this module trusts its types. ``load_config`` reads a YAML file and raises one ``ConfigError`` that
+lists everything that is wrong, each with file, line and field.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from aggregator.config_file import ConfigError, ConfigFile
+
+__all__ = ["AggregatorConfig", "CommitConfig", "ConfigError", "MetricsConfig", "StreamConfig", "load_config"]
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s\[\]]+):(\d{1,5})")
+
+DEFAULT_STORE = "sqlite:///state/clearway.sqlite"
+DEFAULT_LISTEN = "127.0.0.1:50051"
+DEFAULT_WINDOW = 1024
+DEFAULT_MAX_BATCH = 256
+MIB = 1024 * 1024
+
+
+def _address(value: Any) -> str:
+    match = _ADDRESS.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"{value!r} is not an address: write HOST:PORT, such as 127.0.0.1:50051")
+    if int(match[2]) > 65535:
+        raise ValueError(f"port {match[2]} is not a port: write 0 (any free one) to 65535")
+    return str(value)
+
+
+Address = Annotated[str, BeforeValidator(_address)]
+
+
+def is_loopback(address: str) -> bool:
+    """True if ``HOST:PORT`` can be reached from this machine alone."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _agents(value: Any) -> Any:
+    if value == "open":
+        return value
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise ValueError(f"{value!r} says nothing: write open (any agent may connect) or a list of agent ids")
+    bad = [str(name) for name in value if not (isinstance(name, str) and _IDENTIFIER.fullmatch(name))]
+    if bad:
+        raise ValueError(f"{', '.join(bad)}: not an agent id: letters, digits, '.', '_' and '-', 64 at most, quoted")
+    if len(set(value)) != len(value):
+        raise ValueError("an agent id is listed twice")
+    return frozenset(value)
+
+
+def _store_url(value: Any) -> URL:
+    if isinstance(value, URL):
+        return value
+    try:
+        url = make_url(str(value))
+    except (ArgumentError, ValueError) as error:
+        raise ValueError(
+            "is not a store: write sqlite:///PATH, or postgresql://USER@HOST/DATABASE (the password in ~/.pgpass)"
+        ) from error
+    kind = url.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise ValueError(f"{kind} is no store that is known here: use sqlite or postgresql")
+    if kind == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("names no file: a store in memory would lose what was acknowledged; write sqlite:///PATH")
+    if kind == "postgresql" and not url.database:
+        raise ValueError("names no database: write postgresql://USER@HOST/DATABASE")
+    return url
+
+
+def _plain_text(value: bool) -> bool:
+    if not value:
+        raise ValueError("must be true: this version serves plain text only, to this machine alone")
+    return value
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class StreamConfig:
+    """The bounds that every agent's stream is given.
+
+    ``window`` is the most events on the way without an ack: at 1024 one round trip of 250 ms still carries 4000
+    events a second. ``hello_timeout_s`` ends streams that never say who they are.
+    """
+
+    window: Annotated[int, Field(ge=1, le=100_000)] = DEFAULT_WINDOW
+    max_batch: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_MAX_BATCH
+    heartbeat_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
+    hello_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=64 * MIB)] = 4 * MIB
+    drain_s: Annotated[float, Field(ge=0, le=300)] = 5.0
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class CommitConfig:
+    """How many streams' batches share one transaction, and so one wait for the disk.
+
+    A transaction takes what has come within ``max_delay_ms`` of its first batch, ``max_events`` at most.
+    """
+
+    max_events: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    max_delay_ms: Annotated[float, Field(ge=0, le=1000)] = 5.0
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class MetricsConfig:
+    """Where to serve ``/metrics``; port 0 takes a free one.
+
+    The first ``max_cameras`` cameras by name have series of their own; the others, or all of them with
+    ``per_camera: false``, are summed into series without camera and zone. ``refresh_s`` is how old a value may be.
+    """
+
+    listen: Address = "127.0.0.1:9102"
+    per_camera: bool = True
+    max_cameras: Annotated[int, Field(ge=0, le=100_000)] = 500
+    refresh_s: Annotated[float, Field(ge=0.1, le=60)] = 3.0
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class AggregatorConfig:
+    """The whole file. ``agents`` is ``open``, or the ids of the agents that may connect.
+
+    ``retention_days`` is how long closed incidents are kept; 0 keeps them for ever.
+    """
+
+    listen: Address = DEFAULT_LISTEN
+    insecure: Annotated[bool, AfterValidator(_plain_text)] = field(kw_only=True)
+    store: Annotated[URL, BeforeValidator(_store_url)] = Field(default_factory=lambda: make_url(DEFAULT_STORE))
+    agents: Annotated[Literal["open"] | frozenset[str], BeforeValidator(_agents)] = "open"
+    stream: StreamConfig = Field(default_factory=StreamConfig)
+    commit: CommitConfig = Field(default_factory=CommitConfig)
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 400
+
+    def knows(self, agent_id: str) -> bool:
+        """True if this agent may connect."""
+        return self.agents == "open" or agent_id in self.agents
+
+
+_CONFIG: TypeAdapter[AggregatorConfig] = TypeAdapter(AggregatorConfig)
+
+
+def load_config(path: Path) -> AggregatorConfig:
+    """Read an aggregator's configuration. A relative SQLite path is taken from the file's own folder.
+
+    Raises ``ConfigError``, which lists everything that is wrong in one go.
+    """
+    file = ConfigFile.read(path)
+    problems = _across_fields(file)
+    try:
+        config = file.validate(_CONFIG, file.data | {"store": file.data.get("store", DEFAULT_STORE)})
+    except ConfigError as error:
+        raise ConfigError(error.problems + problems) from error
+    if problems:
+        raise ConfigError(problems)
+    return _beside(config, path.resolve().parent)
+
+
+def _across_fields(file: ConfigFile) -> list[str]:
+    listen = file.data.get("listen", DEFAULT_LISTEN)
+    problems = []
+    if isinstance(listen, str) and _ADDRESS.fullmatch(listen) and not is_loopback(listen):
+        problems.append(
+            file.problem(
+                ("listen",),
+                f"{listen!r} can be reached from other machines, and plain text must not be: use 127.0.0.1 or [::1]",
+            )
+        )
+    stream = file.data.get("stream")
+    if isinstance(stream, dict):
+        window, max_batch = stream.get("window", DEFAULT_WINDOW), stream.get("max_batch", DEFAULT_MAX_BATCH)
+        if isinstance(window, int) and isinstance(max_batch, int) and max_batch > window:
+            problems.append(
+                file.problem(("stream", "max_batch"), f"is {max_batch}, more than the window of {window}: lower it")
+            )
+    return problems
+
+
+def _beside(config: AggregatorConfig, folder: Path) -> AggregatorConfig:
+    if config.store.get_backend_name() != "sqlite":
+        return config
+    database = folder / Path(config.store.database or "").expanduser()
+    return replace(config, store=config.store.set(database=str(database)))

@@ -1,0 +1,130 @@
+"""Group commit: batches of many streams share one transaction, and so one wait for the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import structlog
+
+from aggregator.config import CommitConfig
+from aggregator.records import Batch, Outcome
+from aggregator.store.errors import StoreError
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A transaction failed, and nothing of it is stored. Trying again may help."""
+
+    error: StoreError
+
+
+class CommitsToStore(Protocol):
+    """What group commit needs of a store."""
+
+    def commit(self, taken: list[Batch]) -> list[Outcome]:
+        """Store batches in one transaction."""
+        ...
+
+
+class WatchesCommits(Protocol):
+    """Hears of each transaction."""
+
+    def committed(self, seconds: float, batches: int, events: int) -> None:
+        """A transaction of this size took this long."""
+        ...
+
+    def commit_failed(self) -> None:
+        """A transaction failed."""
+        ...
+
+
+class Ingest:
+    """One queue for all streams, one thread that writes.
+
+    The thread takes every write of the process, in the order in which they were asked for.
+    """
+
+    def __init__(self, store: CommitsToStore, limits: CommitConfig, watch: WatchesCommits) -> None:
+        self._store = store
+        self._limits = limits
+        self._watch = watch
+        self._queue: asyncio.Queue[tuple[Batch, asyncio.Future[Outcome | Failed]]] = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Ingest:
+        self._task = asyncio.create_task(self._work(), name="group-commit")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Commit what is queued, then stop."""
+        await self._queue.join()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=True)
+
+    def put(self, batch: Batch) -> asyncio.Future[Outcome | Failed]:
+        """Queue a batch. The future is resolved once its transaction was committed, or failed; it never raises."""
+        future: asyncio.Future[Outcome | Failed] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait((batch, future))
+        return future
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Run another write of the store in the writing thread. Raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _work(self) -> None:
+        while True:
+            group = await self._gather()
+            try:
+                await self._commit(group)
+            finally:
+                for _ in group:
+                    self._queue.task_done()
+
+    async def _gather(self) -> list[tuple[Batch, asyncio.Future[Outcome | Failed]]]:
+        group = [await self._queue.get()]
+        events = len(group[0][0].entries)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._limits.max_delay_ms / 1000
+        while events < self._limits.max_events:
+            try:
+                async with asyncio.timeout_at(until):
+                    item = await self._queue.get()
+            except TimeoutError:
+                if self._queue.empty():
+                    break
+                item = self._queue.get_nowait()
+            group.append(item)
+            events += len(item[0].entries)
+        return group
+
+    async def _commit(self, group: list[tuple[Batch, asyncio.Future[Outcome | Failed]]]) -> None:
+        batches = [batch for batch, _ in group]
+        began = time.perf_counter()
+        results: list[Outcome] | list[Failed]
+        try:
+            results = await self.write(lambda: self._store.commit(batches))
+        except StoreError as error:
+            self._watch.commit_failed()
+            log.error("commit failed", batches=len(batches), error=str(error))
+            results = [Failed(error)] * len(group)
+        except Exception as error:  # one broken batch must not end the writer for everybody
+            self._watch.commit_failed()
+            log.exception("commit failed unexpectedly", batches=len(batches))
+            results = [Failed(StoreError(f"{type(error).__name__}: {error}"))] * len(group)
+        else:
+            self._watch.committed(time.perf_counter() - began, len(batches), sum(len(b.entries) for b in batches))
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():  # a stream that is gone has cancelled it
+                future.set_result(result)

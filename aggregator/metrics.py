@@ -1,0 +1,116 @@
+"""What ``/metrics`` serves: this process's own counters, and a cached snapshot of the store and the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from aggregator import __version__
+from aggregator.config import MetricsConfig
+from aggregator.series import Own, Snapshot, agent_series, camera_series, incident_series, store_series
+
+COMMIT_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+class Metrics(Collector):
+    """Every metric of one aggregator, in a registry of its own."""
+
+    def __init__(self, config: MetricsConfig) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._config = config
+        self._snapshot: Snapshot | None = None
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("clearway_build", "Version of the aggregator.", registry=self.registry).info({"version": __version__})
+        self._commit_seconds = Histogram(
+            "clearway_ingest_commit_seconds",
+            "Time that a transaction took.",
+            buckets=COMMIT_BOUNDS_S,
+            registry=self.registry,
+        )
+        self._commit_batches = Histogram(
+            "clearway_ingest_commit_batches",
+            "Batches that shared a transaction.",
+            buckets=BATCH_BOUNDS,
+            registry=self.registry,
+        )
+        self._commit_failures = Counter(
+            "clearway_ingest_commit_failures", "Transactions that failed.", registry=self.registry
+        )
+        self._ack_seconds = Histogram(
+            "clearway_ingest_ack_latency_seconds",
+            "Time from reading a batch to acking it.",
+            buckets=COMMIT_BOUNDS_S,
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "clearway_streams_refused", "Streams that were ended with an error.", ("reason",), registry=self.registry
+        )
+        self.registry.register(self)
+
+    def committed(self, seconds: float, batches: int, events: int) -> None:
+        """A transaction of this size took this long."""
+        self._commit_seconds.observe(seconds)
+        self._commit_batches.observe(batches)
+
+    def commit_failed(self) -> None:
+        """A transaction failed."""
+        self._commit_failures.inc()
+
+    def acked(self, seconds: float) -> None:
+        """A batch was acked this long after it was read."""
+        self._ack_seconds.observe(seconds)
+
+    def stream_refused(self, reason: str) -> None:
+        """A stream was ended with an error."""
+        self._refused.labels(reason).inc()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Serve this snapshot from now on."""
+        self._snapshot = snapshot
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the names are known once there is a snapshot."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The series of the last snapshot; none before the first."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        own = Own.of(snapshot, per_camera=self._config.per_camera, max_cameras=self._config.max_cameras)
+        yield from incident_series(snapshot, own)
+        yield from camera_series(snapshot, own)
+        yield from agent_series(snapshot)
+        yield from store_series(snapshot, own)
+
+
+class MetricsServer:
+    """Serves ``/metrics`` over HTTP until it is closed. Raises ``OSError`` if the address can't be had."""
+
+    def __init__(self, metrics: Metrics, listen: str) -> None:
+        host, _, port = listen.rpartition(":")
+        server, thread = start_http_server(int(port), host.strip("[]"), registry=metrics.registry)
+        self._server: WSGIServer = server
+        self._thread: Thread = thread
+        self.address = f"{host}:{server.server_port}"
+
+    def close(self) -> None:
+        """Stop serving and let go of the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

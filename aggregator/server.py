@@ -1,0 +1,127 @@
+"""The gRPC server: one stream for each agent, and the standard health service."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import structlog
+from clearway.v1 import ingest_pb2
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+
+from aggregator.stream import AgentStream, Shared, Undecodable, taken_over
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "clearway.v1.IngestService"
+STOP_GRACE_S = 1.0
+
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Agents behind mobile networks ping often; the default would answer with GOAWAY too_many_pings.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+class IngestServer:
+    """Serves ``IngestService.Connect`` until it is drained."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._streams: set[AgentStream] = set()
+        self._current: dict[str, AgentStream] = {}
+        self._draining = False
+        self._none_left = asyncio.Event()
+        self._none_left.set()
+        self._health = health_aio.HealthServicer()
+        limit = shared.config.stream.max_message_bytes
+        self._server = grpc.aio.server(
+            options=(
+                *KEEPALIVE,
+                ("grpc.so_reuseport", 0),  # a port in use is an error, not two servers sharing its agents
+                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_send_message_length", limit),
+            )
+        )
+        handler = grpc.stream_stream_rpc_method_handler(
+            self._connect,
+            request_deserializer=_decode,
+            response_serializer=ingest_pb2.ConnectResponse.SerializeToString,
+        )
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Connect": handler}),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    async def start(self) -> str:
+        """Begin to serve. Returns the address, with the real port. Raises ``StartError``."""
+        listen = self._shared.config.listen
+        try:
+            port = self._server.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise StartError(f"cannot listen on {listen}: is it in use? set another address in listen") from error
+        await self._server.start()
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
+        return f"{listen.rpartition(':')[0]}:{port}"
+
+    async def stop(self) -> None:
+        """Drain: ask agents to leave, ack what they sent, then stop."""
+        self._draining = True
+        await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        drain_s = self._shared.config.stream.drain_s
+        await asyncio.gather(*(stream.drain(drain_s) for stream in self._current.values()))
+        if not await self._wait_until_none_left(drain_s):
+            log.info("agents that did not leave are sent away", streams=len(self._streams))
+            for stream in self._streams:
+                stream.finish()
+            await self._wait_until_none_left(drain_s)
+        await self._server.stop(STOP_GRACE_S)
+
+    async def _connect(self, _requests: Any, context: Any) -> None:
+        if self._draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this aggregator is stopping: come back later")
+        stream = AgentStream(self._shared, context, self._took_over)
+        self._streams.add(stream)
+        self._none_left.clear()
+        try:
+            await stream.run()
+        finally:
+            self._streams.discard(stream)
+            if self._current.get(stream.agent_id) is stream:
+                del self._current[stream.agent_id]
+            if not self._streams:
+                self._none_left.set()
+
+    def _took_over(self, stream: AgentStream) -> None:
+        older = self._current.get(stream.agent_id)
+        if older is not None and older.fence > stream.fence:
+            raise taken_over(stream.agent_id)
+        self._current[stream.agent_id] = stream
+        if older is not None:
+            older.end(taken_over(stream.agent_id))
+
+    async def _wait_until_none_left(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._none_left.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _say(self, status: Any) -> None:
+        for name in ("", SERVICE):
+            await self._health.set(name, status)
+
+
+def _decode(data: bytes) -> Any:
+    try:
+        return ingest_pb2.ConnectRequest.FromString(data)
+    except DecodeError:
+        return Undecodable(len(data))

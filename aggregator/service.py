@@ -1,0 +1,163 @@
+"""The whole aggregator: store, group commit, gRPC server, metrics and housekeeping, from start to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from aggregator import __version__
+from aggregator.config import AggregatorConfig
+from aggregator.fleet import Fleet
+from aggregator.ingest import Ingest
+from aggregator.metrics import Metrics, MetricsServer
+from aggregator.series import Snapshot
+from aggregator.server import IngestServer, StartError
+from aggregator.store.errors import StoreError
+from aggregator.store.migrate import Standing
+from aggregator.store.store import Store, utc_now
+from aggregator.stream import Shared
+
+log = structlog.get_logger(__name__)
+
+FORGET_EVERY_S = 3600.0
+FORGET_PAUSE_S = 0.05
+"""Between two parts of a deletion, so that commits come in between."""
+
+
+def open_store(config: AggregatorConfig, *, migrate: bool) -> Store:
+    """Open the store; a new one gets its tables, an old one only with ``migrate``. Raises ``StoreError``."""
+    store = Store(config.store)
+    try:
+        standing = store.standing()
+        if standing is Standing.BEHIND and not migrate:
+            raise StoreError(
+                f"{config.store}: its tables are of an older version: back it up, then run "
+                f"'clearway-aggregator migrate', or serve with --migrate"
+            )
+        if standing is not Standing.CURRENT:
+            store.migrate()
+            log.info("store has its tables", store=str(config.store), was=standing.value)
+    except StoreError:
+        store.close()
+        raise
+    return store
+
+
+class Service:
+    """An aggregator that serves between ``start`` and ``stop``."""
+
+    def __init__(self, config: AggregatorConfig, store: Store) -> None:
+        self._config = config
+        self._store = store
+        self._fleet = Fleet()
+        self._metrics = Metrics(config.metrics)
+        self._stack = AsyncExitStack()
+        self.address = ""
+        self.metrics_address = ""
+
+    async def start(self) -> None:
+        """Begin to serve. Raises ``StartError`` or ``StoreError``, with nothing left running."""
+        async with AsyncExitStack() as stack:
+            self._fleet.restore(await asyncio.to_thread(self._store.agents))
+            await self._show()
+            try:
+                metrics = MetricsServer(self._metrics, self._config.metrics.listen)
+            except OSError as error:
+                raise StartError(
+                    f"cannot serve metrics on {self._config.metrics.listen}: {error.strerror or error}; "
+                    f"set another address in metrics.listen"
+                ) from error
+            stack.push_async_callback(asyncio.to_thread, metrics.close)
+            self._ingest = await stack.enter_async_context(Ingest(self._store, self._config.commit, self._metrics))
+            stack.push_async_callback(self._keep_notes)
+            server = IngestServer(Shared(self._config, self._store, self._ingest, self._fleet, self._metrics, utc_now))
+            for work in (self._refresh_forever(), self._forget_forever()):
+                stack.push_async_callback(_end, asyncio.create_task(work))
+            self.address = await server.start()
+            stack.push_async_callback(server.stop)
+            self.metrics_address = metrics.address
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Drain, commit what came, and stop."""
+        await self._stack.aclose()
+
+    async def refresh(self) -> None:
+        """Keep what agents said, and show the store's present counts."""
+        await self._keep_notes()
+        await self._show()
+
+    async def _show(self) -> None:
+        snapshot = await asyncio.to_thread(self._store.snapshot)
+        self._metrics.show(Snapshot(snapshot, self._fleet.now(), utc_now()))
+
+    async def _keep_notes(self) -> None:
+        notes = self._fleet.take_notes()
+        try:
+            await self._ingest.write(partial(self._store.note, notes))
+        except StoreError as error:
+            self._fleet.put_back(notes)
+            log.error("what agents said was not kept", error=str(error))
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.metrics.refresh_s)
+            try:
+                await self.refresh()
+            except StoreError as error:
+                log.error("metrics were not refreshed", error=str(error))
+
+    async def _forget_forever(self) -> None:
+        while self._config.retention_days:
+            before = utc_now() - timedelta(days=self._config.retention_days)
+            try:
+                while gone := await self._ingest.write(partial(self._store.forget, before)):
+                    log.info("old rows deleted", rows=gone, before=before.isoformat())
+                    await asyncio.sleep(FORGET_PAUSE_S)
+            except StoreError as error:
+                log.error("old rows were not deleted", error=str(error))
+            await asyncio.sleep(FORGET_EVERY_S)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ``StoreError`` or ``StartError``."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    with open_store(config, migrate=migrate) as store:
+        service = Service(config, store)
+        await service.start()
+        try:
+            addresses = {"listen": service.address, "metrics": service.metrics_address}
+            log.info("serving", **addresses, store=str(config.store), version=__version__)
+            if ready_file is not None:
+                write_ready_file(ready_file, addresses)
+            await stopping.wait()
+            log.info("draining")
+        finally:
+            await service.stop()
+            log.info("stopped")
+
+
+def write_ready_file(path: Path, addresses: dict[str, str]) -> None:
+    """Write the addresses as JSON, at once or not at all. Raises ``StartError``."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(addresses | {"pid": os.getpid()}) + "\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise StartError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,71 @@
+"""Connections to the database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
+
+from aggregator.store.errors import StoreError
+
+BUSY_TIMEOUT_MS = 5000
+"""How long a writer waits for another process's transaction before it gives up and the agent is told to wait."""
+
+
+def writing_engine(url: URL) -> Engine:
+    """An engine whose transactions take the write lock at once. SQLite gets exactly one connection."""
+    if url.get_backend_name() != "sqlite":
+        return _postgresql(url)
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    engine = _sqlite(url, read_only=False)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def reading_engine(url: URL, writer: Engine) -> Engine:
+    """An engine for queries; on SQLite one that cannot write and never blocks the writer."""
+    if url.get_backend_name() != "sqlite":
+        return writer
+    engine = _sqlite(url, read_only=True)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _sqlite(url: URL, *, read_only: bool) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=3 if read_only else 0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where this module says, not where sqlite3 guesses
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+        cursor.close()
+
+    return engine
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_size=4, pool_pre_ping=True)
+    except ImportError as error:
+        raise StoreError("a PostgreSQL store needs the psycopg driver: pip install 'psycopg[binary]'") from error

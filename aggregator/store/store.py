@@ -1,0 +1,133 @@
+"""The store: one object with everything that the aggregator keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+
+from sqlalchemy.engine import URL
+
+from aggregator.records import Batch, Fenced, Hole, Opened, Opening, Outcome, QueueBehind, Stored
+from aggregator.store import agents, batches, migrate, retention, streams
+from aggregator.store.agents import AgentNote, AgentRow
+from aggregator.store.engine import reading_engine, writing_engine
+from aggregator.store.errors import UnstorableError, told_apart
+from aggregator.store.incidents import IncidentQuery, IncidentRow, list_incidents
+from aggregator.store.migrate import Standing
+from aggregator.store.snapshot import StoreSnapshot, take_snapshot
+
+
+def utc_now() -> datetime:
+    """This machine's clock."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """SQLite or PostgreSQL behind one interface. Every method raises ``StoreError`` where the database does.
+
+    Methods that write are called from one thread at a time; the others from any.
+    """
+
+    def __init__(self, url: URL, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        with told_apart():
+            self._writer = writing_engine(url)
+            self._reader = reading_engine(url, self._writer)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+    def standing(self) -> Standing:
+        """How the database's tables compare with the ones that this version knows."""
+        return migrate.standing(self._writer)
+
+    def migrate(self, to: str = "head") -> None:
+        """Bring the tables to revision ``to``."""
+        migrate.migrate(self._writer, to)
+
+    def downgrade(self, to: str) -> None:
+        """Take the tables back to revision ``to``."""
+        migrate.downgrade(self._writer, to)
+
+    def open_stream(self, hello: Opening) -> Opened | QueueBehind:
+        """Register a stream, fence off the agent's older ones, and say what is stored of its queue."""
+        with told_apart(), self._writer.begin() as connection:
+            return streams.open_stream(connection, hello, self._clock())
+
+    def refuse(self, agent_id: str) -> None:
+        """Remember that an agent that is not known tried to connect."""
+        with told_apart(), self._writer.begin() as connection:
+            streams.refuse(connection, agent_id, self._clock())
+
+    def commit(self, taken: Sequence[Batch]) -> list[Outcome]:
+        """Store many streams' batches in one transaction; when this returns they are durable.
+
+        A value that the database can never hold costs its own event alone: that one is rejected.
+        """
+        try:
+            return self._commit(taken)
+        except UnstorableError:
+            if len(taken) > 1:
+                return [self.commit([batch])[0] for batch in taken]
+            return [self._commit_one_by_one(taken[0])]
+
+    def note(self, notes: Sequence[AgentNote]) -> None:
+        """Keep what agents last said of themselves."""
+        if notes:
+            with told_apart(), self._writer.begin() as connection:
+                agents.note(connection, notes)
+
+    def forget(self, before: datetime) -> int:
+        """Delete a part of what is older than ``before``; returns how many rows went, 0 when all is done."""
+        with told_apart(), self._writer.begin() as connection:
+            return retention.forget(connection, before)
+
+    def snapshot(self) -> StoreSnapshot:
+        """Counts and states for the metrics."""
+        with told_apart(), self._reader.begin() as connection:
+            return take_snapshot(connection)
+
+    def agents(self) -> list[AgentRow]:
+        """All agents by id."""
+        with told_apart(), self._reader.begin() as connection:
+            return agents.list_agents(connection)
+
+    def incidents(self, query: IncidentQuery) -> list[IncidentRow]:
+        """Incidents that fit ``query``, the last opened first."""
+        with told_apart(), self._reader.begin() as connection:
+            return list_incidents(connection, query)
+
+    def _commit(self, taken: Sequence[Batch]) -> list[Outcome]:
+        with told_apart(), self._writer.begin() as connection:
+            return batches.take(connection, taken, self._clock())
+
+    def _commit_one_by_one(self, batch: Batch) -> Outcome:
+        total = Stored(batch.first_seq - 1, (), 0, 0)
+        for entry in batch.entries:
+            single = replace(batch, first_seq=entry.seq, entries=(entry,))
+            try:
+                outcome = self._commit([single])[0]
+            except UnstorableError as error:
+                refused = replace(entry, body=None, reject_reason=f"cannot be stored: {error}")
+                outcome = self._commit([replace(single, entries=(refused,))])[0]
+            if isinstance(outcome, (Hole, Fenced)):
+                return outcome
+            total = Stored(
+                outcome.committed_seq,
+                total.rejected + outcome.rejected,
+                total.stored + outcome.stored,
+                total.duplicates + outcome.duplicates,
+            )
+        return total

@@ -1,0 +1,302 @@
+"""One agent's stream, from Hello to half-close."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import grpc
+import structlog
+from clearway.v1 import ingest_pb2
+
+from aggregator.config import AggregatorConfig
+from aggregator.fleet import Fleet
+from aggregator.ingest import Failed, Ingest
+from aggregator.records import Batch, Fenced, Hole, Opened, Opening, Outcome, QueueBehind
+from aggregator.store.errors import StoreError, StoreFullError
+from aggregator.store.store import Store
+from aggregator.wire import MAX_SEQ, BadMessageError, read_entry, read_opening
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """Bytes that are no ConnectRequest."""
+
+    size_bytes: int
+
+
+class RefusalError(Exception):
+    """Ends a stream with a status. ``reason`` is one word for the metrics, the message is for a person."""
+
+    def __init__(self, code: grpc.StatusCode, reason: str, message: str, **metadata: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.metadata = tuple((f"clearway-{name.replace('_', '-')}", str(value)) for name, value in metadata.items())
+
+
+class GoneError(Exception):
+    """The agent went away while something was being sent to it."""
+
+
+class WatchesStreams(Protocol):
+    """Hears of what happens on streams."""
+
+    def acked(self, seconds: float) -> None:
+        """A batch was acked this long after it was read."""
+        ...
+
+    def stream_refused(self, reason: str) -> None:
+        """A stream was ended with an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all streams share."""
+
+    config: AggregatorConfig
+    store: Store
+    ingest: Ingest
+    fleet: Fleet
+    watch: WatchesStreams
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A batch that waits for its commit."""
+
+    future: asyncio.Future[Outcome | Failed]
+    read_at: float
+    events: int
+
+
+class AgentStream:
+    """Reads batches, hands them to the group commit and acks each once it is durable.
+
+    ``took_over`` is called with the stream once its Hello was accepted.
+    """
+
+    def __init__(self, shared: Shared, context: Any, took_over: Callable[[AgentStream], None]) -> None:
+        self.agent_id = ""
+        self.fence = 0
+        self._shared = shared
+        self._context = context
+        self._took_over = took_over
+        self._epoch = b""
+        self._pending: asyncio.Queue[_Sent | None] = asyncio.Queue()
+        self._in_flight = 0
+        self._room = asyncio.Condition()
+        self._writing = asyncio.Lock()
+        self._ended: asyncio.Future[RefusalError | None] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Serve the stream to its end."""
+        try:
+            await self._open()
+            self._shared.fleet.connected(self.agent_id, self._shared.clock())
+            try:
+                await self._serve()
+            finally:
+                self._shared.fleet.disconnected(self.agent_id)
+        except RefusalError as refusal:
+            self._shared.watch.stream_refused(refusal.reason)
+            log.warning("stream ended", agent=self.agent_id, reason=refusal.reason, detail=str(refusal))
+            await self._context.abort(refusal.code, str(refusal), refusal.metadata)
+        except GoneError:
+            log.info("agent went away", agent=self.agent_id)
+
+    def end(self, refusal: RefusalError) -> None:
+        """End the stream with an error."""
+        if not self._ended.done():
+            self._ended.set_result(refusal)
+
+    def finish(self) -> None:
+        """Read no more, ack what was read, then end the stream well."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def drain(self, reconnect_after_s: float) -> None:
+        """Ask the agent to half-close and to come back."""
+        message = ingest_pb2.ConnectResponse()
+        message.drain.reconnect_after.FromMilliseconds(int(reconnect_after_s * 1000))
+        try:
+            await self._write(message)
+        except GoneError:
+            log.info("agent went away", agent=self.agent_id)
+
+    async def _open(self) -> None:
+        hello = await self._hello()
+        if not self._shared.config.knows(hello.agent_id):
+            await self._store(lambda: self._shared.store.refuse(hello.agent_id))
+            raise RefusalError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "unknown_agent",
+                f"agent {hello.agent_id!r} is not among this aggregator's agents",
+            )
+        opened: Opened | QueueBehind = await self._store(lambda: self._shared.store.open_stream(hello))
+        if isinstance(opened, QueueBehind):
+            raise RefusalError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                "queue_behind_store",
+                f"sequences up to {opened.committed_seq} of this epoch are stored, and the agent would number its next "
+                f"event {hello.next_seq}: the queue is an old copy; start a new epoch",
+                committed_seq=opened.committed_seq,
+            )
+        if opened.lost:
+            log.warning("events are missing", agent=hello.agent_id, lost=opened.lost, through=opened.committed_seq)
+        self.agent_id, self._epoch, self.fence = hello.agent_id, hello.epoch, opened.fence
+        self._took_over(self)
+        log.info("agent connected", agent=self.agent_id, committed=opened.committed_seq, version=hello.agent_version)
+        await self._welcome(opened.committed_seq)
+
+    async def _hello(self) -> Opening:
+        try:
+            async with asyncio.timeout(self._shared.config.stream.hello_timeout_s):
+                message = await self._next()
+        except TimeoutError as error:
+            raise RefusalError(grpc.StatusCode.DEADLINE_EXCEEDED, "no_hello", "no Hello came in time") from error
+        if message is None or message.WhichOneof("message") != "hello":
+            raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "no_hello", "the first message must be a Hello")
+        try:
+            return read_opening(message.hello)
+        except BadMessageError as error:
+            raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_hello", f"Hello: {error}") from error
+
+    async def _welcome(self, committed_seq: int) -> None:
+        bounds = self._shared.config.stream
+        message = ingest_pb2.ConnectResponse()
+        message.welcome.committed_seq = committed_seq
+        message.welcome.window = bounds.window
+        message.welcome.max_batch = bounds.max_batch
+        message.welcome.heartbeat_interval.FromMilliseconds(int(bounds.heartbeat_s * 1000))
+        message.welcome.server_time.FromDatetime(self._shared.clock())
+        await self._write(message)
+
+    async def _serve(self) -> None:
+        reading = asyncio.create_task(self._read())
+        acking = asyncio.create_task(self._acknowledge())
+        waiting: set[asyncio.Future[Any]] = {reading, acking, self._ended}
+        try:
+            while not acking.done():
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if self._ended in done:
+                    refusal = self._ended.result()
+                    if refusal is not None:
+                        raise refusal
+                    reading.cancel()
+                    waiting.discard(reading)
+                    self._pending.put_nowait(None)
+                elif reading in done:
+                    reading.result()
+                    self._pending.put_nowait(None)
+                waiting -= done
+            acking.result()
+        finally:
+            reading.cancel()
+            acking.cancel()
+            await asyncio.gather(reading, acking, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while (message := await self._next()) is not None:
+            self._shared.fleet.heard(self.agent_id, self._shared.clock())
+            match message.WhichOneof("message"):
+                case "batch":
+                    await self._take(message.batch)
+                case "heartbeat":
+                    self._shared.fleet.heartbeat(self.agent_id, message.heartbeat, self._shared.clock())
+                case "hello":
+                    raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_message", "a stream has one Hello")
+                case _:
+                    log.info("message of an unknown kind", agent=self.agent_id)
+
+    async def _take(self, message: Any) -> None:
+        bounds, count, first = self._shared.config.stream, len(message.events), message.first_seq
+        if count > bounds.max_batch:
+            raise RefusalError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "bad_message",
+                f"a batch of {count} events, more than {bounds.max_batch}",
+            )
+        if not 1 <= first <= MAX_SEQ - count:
+            raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_message", f"first_seq {first} is no sequence")
+        now = self._shared.clock()
+        entries = tuple(read_entry(first + place, event, now) for place, event in enumerate(message.events))
+        read_at = time.perf_counter()
+        async with self._room:
+            await self._room.wait_for(lambda: not self._in_flight or self._in_flight + count <= bounds.window)
+            self._in_flight += count
+        future = self._shared.ingest.put(Batch(self.agent_id, self._epoch, self.fence, first, entries))
+        self._pending.put_nowait(_Sent(future, read_at, count))
+
+    async def _acknowledge(self) -> None:
+        while (sent := await self._pending.get()) is not None:
+            outcome = await sent.future
+            match outcome:
+                case Failed(error):
+                    raise _unavailable(error)
+                case Fenced():
+                    raise taken_over(self.agent_id)
+                case Hole(expected_seq):
+                    raise RefusalError(
+                        grpc.StatusCode.FAILED_PRECONDITION,
+                        "hole",
+                        f"events are missing: sequence {expected_seq} was expected next; connect anew with the lowest "
+                        f"sequence that the queue still holds",
+                        expected_seq=expected_seq,
+                    )
+                case stored:
+                    message = ingest_pb2.ConnectResponse()
+                    message.ack.committed_through_seq = stored.committed_seq
+                    for seq, reason in stored.rejected:
+                        message.ack.rejected.add(seq=seq, reason=reason)
+                        log.warning("event rejected", agent=self.agent_id, seq=seq, reason=reason)
+                    await self._write(message)
+                    self._shared.watch.acked(time.perf_counter() - sent.read_at)
+            async with self._room:
+                self._in_flight -= sent.events
+                self._room.notify_all()
+
+    async def _next(self) -> Any:
+        """The next message, or None once the agent has half-closed."""
+        message = await self._context.read()
+        if message is grpc.aio.EOF:
+            return None
+        if isinstance(message, Undecodable):
+            raise RefusalError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "undecodable",
+                f"{message.size_bytes} bytes that are no ConnectRequest",
+            )
+        return message
+
+    async def _write(self, message: Any) -> None:
+        try:
+            async with self._writing:
+                await self._context.write(message)
+        except (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError) as error:
+            raise GoneError from error
+
+    async def _store(self, work: Callable[[], Any]) -> Any:
+        try:
+            return await self._shared.ingest.write(work)
+        except StoreError as error:
+            raise _unavailable(error) from error
+
+
+def taken_over(agent_id: str) -> RefusalError:
+    """A newer stream of the same agent is there."""
+    return RefusalError(grpc.StatusCode.ABORTED, "fenced", f"a newer stream of agent {agent_id!r} took over")
+
+
+def _unavailable(error: StoreError) -> RefusalError:
+    if isinstance(error, StoreFullError):
+        return RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, "store_full", f"the store is full: {error}")
+    return RefusalError(grpc.StatusCode.UNAVAILABLE, "store_unavailable", f"the store cannot be written now: {error}")
