@@ -66,3 +66,12 @@ def covered_by_all(box: Box, others: list[Box], cells: int = 16) -> float:
     for x1, y1, x2, y2 in others:
         taken |= ((across >= x1) & (across <= x2))[None, :] & ((down >= y1) & (down <= y2))[:, None]
     return float(taken.mean())
+
+
+def shared_of_smaller(box: Box, other: Box) -> float:
+    """What two boxes share, as a part of the smaller."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / min(root_area(box) ** 2, root_area(other) ** 2)

@@ -17,12 +17,21 @@ import numpy as np
 from edge_agent.capture.frame import Frame
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scene.appearance import LookTable, Picture
-from edge_agent.scene.boxes import Boxes, covered, covered_by_all, intersections, iou, root_area, strayed
+from edge_agent.scene.boxes import (
+    Boxes,
+    covered,
+    covered_by_all,
+    intersections,
+    iou,
+    root_area,
+    shared_of_smaller,
+    strayed,
+)
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.memory_state import dump_place, load_place
 from edge_agent.scene.place import Place, Sighting
-from edge_agent.scene.sightings import Matches, match, one_of_each
+from edge_agent.scene.sightings import Matches, match
 from edge_agent.scene.stay import Box, Stay, StayState
 
 
@@ -52,7 +61,7 @@ class SceneMemory:
         if not view.can_see:
             self._before = None
             return self._cannot_tell(elapsed_s)
-        now = _Now(frame, view, one_of_each(detections, self._rules), at_s, elapsed_s, gap, self._before, self._rules)
+        now = _Now(frame, view, detections, at_s, elapsed_s, gap, self._before, self._rules)
         self._before = now.table
         if gap:
             for place in self.places:
@@ -107,8 +116,6 @@ class SceneMemory:
     def _look(self, place: Place, found: int | None, matches: Matches, now: _Now) -> bool:
         """Say what the frame shows of ``place``; False if it is to be forgotten or has ended."""
         similarity = now.similarity(place)
-        if place.misses < self._rules.reliable_misses:
-            place.detected_share += self._rules.share_memory * ((found is not None) - place.detected_share)
         if found is not None:
             return self._detected(place, found, similarity, now)
         place.misses += 1
@@ -185,6 +192,8 @@ class SceneMemory:
 
     def _count(self, place: Place, found: int, now: _Now) -> None:
         score = now.score(found)
+        weight = self._rules.share_memory
+        place.detected_share = weight + (1 - weight) ** (place.misses + 1) * place.detected_share
         place.misses = 0
         place.vote(now.detections.class_names[found], now.detections.groups[found], score)
         place.score, place.best_score = score, max(place.best_score, score)
@@ -266,20 +275,29 @@ class SceneMemory:
             return None
         since = [sighting for sighting in place.sightings if sighting.at_s >= start_s]
         seen = [sighting for sighting in since if sighting.box is not None]
-        enough = (
-            len(seen) >= rules.settle_sightings
-            and sum(sighting.score for sighting in seen) >= rules.settle_score
-            and place.best_score >= rules.least_best_score
-            and len(seen) >= rules.settle_detected_share * len(since)
-        )
+        share = len(seen) / len(since)
+        scores = [sighting.score for sighting in seen]
+        if len(seen) < rules.settle_sightings:
+            return None
+        if place.best_score >= rules.least_best_score:
+            enough = sum(scores) >= rules.settle_score and share >= rules.settle_detected_share
+        else:
+            above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
+            enough = above >= rules.weak_evidence and share >= rules.weak_detected_share
         return start_s if enough else None
 
     def _nothing_new(self, place: Place, now: _Now) -> bool:
         """True if a weak candidate lies for the most part on things that stand there already."""
+        seen = [other for other in self.places if other.standing and other.last_observed_s >= now.at_s]
+        for other in seen:
+            part = shared_of_smaller(place.box, other.box) >= self._rules.part_covered
+            if part and place.best_score < self._rules.lesser_score * other.best_score:
+                return True
         if place.best_score >= self._rules.sure_score:
             return False
-        seen = [other.box for other in self.places if other.standing and other.last_observed_s >= now.at_s]
-        return covered_by_all(place.box, seen) >= self._rules.known_cover
+        if root_area(place.box) ** 2 >= self._rules.vast_share * now.frame.width * now.frame.height:
+            return True
+        return covered_by_all(place.box, [other.box for other in seen]) >= self._rules.known_cover
 
     def _rival(self, place: Place) -> Place | None:
         others = [other for other in self.places if other.standing and other is not place]

@@ -31,7 +31,17 @@ class MemoryRules:
     settle_score: float = 0.75
     """Sum of scores in place that a candidate needs: weak scores at one place, again and again, are evidence."""
     least_best_score: float = 0.35
-    """Best score that a candidate must have reached: below it a model sees cars in every shop window."""
+    """Best score with which a candidate stands at once: below it a model sees cars in every shop window."""
+    weak_floor: float = 0.1
+    """What of a weak score is chance: only what lies above it adds up."""
+    weak_evidence: float = 1.3
+    """Sum of scores above ``weak_floor`` that makes a candidate stand which never had ``least_best_score``."""
+    weak_detected_share: float = 0.6
+    """Share of the frames in which such a candidate must have been detected."""
+    vast_share: float = 0.3
+    """A weak candidate that fills this share of the picture is the scene itself."""
+    lesser_score: float = 0.8
+    """A candidate inside, or around, a known thing is a part of it unless its score is at least this share of its."""
     settle_detected_share: float = 0.3
     """Share of the frames since it came to rest in which it was detected; the rest is carried by appearance."""
     same_appearance: float = 0.68
@@ -44,7 +54,7 @@ class MemoryRules:
     """Misses in a row that mean something of a thing that is detected reliably."""
     renewing_appearance: float = 0.75
     """Similarity from which a new picture of a thing may replace the remembered one: it can't be of a departure."""
-    relit_s: float = 60.0
+    relit_s: float = 8.0
     """Time for which a thing must be detected in place, looking other than remembered, until the light is to blame."""
     other_appearance: float = 0.5
     """Similarity below which, after a break, what stands there is another thing."""

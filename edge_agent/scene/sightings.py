@@ -27,33 +27,12 @@ class Matches:
     unmatched: tuple[int, ...]
 
 
-def one_of_each(detections: Detections, rules: MemoryRules) -> Detections:
-    """Without second detections of the same thing: a car that is also a truck, the cab of a lorry."""
-    if len(detections) < 2:
-        return detections
-    overlap = iou(detections.boxes, detections.boxes)
-    inside = covered(detections.boxes, detections.boxes)
-    keep = np.ones(len(detections), bool)
-    order = np.argsort(-detections.scores, kind="stable")
-    for rank, index in enumerate(order):
-        for better in order[:rank]:
-            if not keep[better] or detections.groups[index] is not detections.groups[better]:
-                continue
-            part = (
-                inside[index, better] >= rules.part_covered
-                and detections.scores[index] < rules.least_best_score
-                and detections.scores[index] < 0.5 * detections.scores[better]
-            )
-            if overlap[index, better] >= rules.same_thing_iou or part:
-                keep[index] = False
-                break
-    return detections.keep(keep)
-
-
 def match(places: Sequence[Place], boxes: Boxes, detections: Detections, rules: MemoryRules) -> Matches:
     """Assign detections to places, the best overlap first. ``boxes`` are the detections' in the reference view."""
-    if not places or not len(boxes):
-        return Matches({}, tuple(range(len(boxes))))
+    if not len(boxes):
+        return Matches({}, ())
+    if not places:
+        return Matches({}, _one_of_each(boxes, detections, (), rules))
     overlap = iou(np.array([place.box for place in places], np.float32), boxes)
     claims: list[tuple[float, int, int]] = []
     for i, j in zip(*np.nonzero(overlap >= rules.match_iou), strict=True):
@@ -69,7 +48,26 @@ def match(places: Sequence[Place], boxes: Boxes, detections: Detections, rules: 
         if i not in of_place and j not in taken:
             of_place[i] = j
             taken.add(j)
-    return Matches(of_place, tuple(j for j in range(len(boxes)) if j not in taken))
+    return Matches(of_place, _one_of_each(boxes, detections, sorted(taken), rules))
+
+
+def _one_of_each(boxes: Boxes, detections: Detections, taken: Sequence[int], rules: MemoryRules) -> tuple[int, ...]:
+    """The detections that are neither taken nor second sights of one thing: a car that is a truck too."""
+    overlap, inside = iou(boxes, boxes), covered(boxes, boxes)
+    kept = list(taken)
+    for index in np.argsort(-detections.scores, kind="stable"):
+        if index in taken:
+            continue
+        score = detections.scores[index]
+        again = False
+        for other in kept:
+            if detections.groups[index] is detections.groups[other]:
+                weaker = score < rules.least_best_score and score < 0.5 * detections.scores[other]
+                part = weaker and inside[index, other] >= rules.part_covered
+                again = again or part or overlap[index, other] >= rules.same_thing_iou
+        if not again:
+            kept.append(int(index))
+    return tuple(sorted(set(kept) - set(taken)))
 
 
 def _box(boxes: Boxes, index: int) -> Box:
