@@ -117,7 +117,7 @@ class ModelCard:
 
     ``outputs`` are listed in the order in which the family's decoder takes them. ``boxes`` is the unit of decoded
     boxes. ``score_threshold``: a detection of this score counts alone; ``memory_score``: the lowest score that scene
-    memory may use. ``nms_iou`` 1.0 means that the model needs no suppression. ``ap`` is COCO AP as ``ap_source``
+    memory may use. ``nms_iou`` 1.0 means that the model needs no suppression. ``ap`` is AP on COCO as ``ap_source``
     gives it. ``card_path`` and ``model_path`` say where card and file were found; ``model_path`` is None while the
     file is absent.
     """

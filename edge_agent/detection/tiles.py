@@ -11,7 +11,9 @@ from edge_agent.detection.candidates import suppress
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.detection.detector import Detector
 from edge_agent.detection.model_card import ModelCard
-from edge_agent.detection.windows import Window
+from edge_agent.detection.windows import Window, plan_windows
+
+__all__ = ["TiledDetector", "Window", "merge", "plan_windows", "whole_ones"]
 
 CUT_MARGIN = 0.02
 """A box that ends this near to a window's inner edge, as a share of the window's side, is taken to be cut by it."""
