@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import threading
 import time
 from collections.abc import Mapping
@@ -24,7 +22,7 @@ from edge_agent.outbox import EventKind, Outbox
 from edge_agent.pipeline import Observation
 from edge_agent.state_file import StateFile
 from edge_agent.status import AgentSnapshot, BuildInfo
-from edge_agent.uplink import Uplink
+from edge_agent.uplink import Uplink, versions
 
 FLUSH_S = 10.0
 """Longest that a stopping agent waits for the aggregator to take what is queued; the rest waits on the disk."""
@@ -72,13 +70,15 @@ class Agent:
 
     def start(self) -> None:
         """Begin. Raises ``MetricsError`` if the metrics address cannot be used, before anything else has begun."""
-        self._metrics = MetricsServer(self._config.metrics, self.snapshot)
+        self._metrics = MetricsServer(
+            self._config.metrics.listen, self.snapshot, per_camera=self._config.metrics.per_camera
+        )
         self._log.info(
             "agent_started",
             agent=self._config.id,
             version=__version__,
             model=self._build.model,
-            metrics=self._metrics.url,
+            metrics_port=self._metrics.port,
             aggregator=self._config.aggregator.address if self._config.aggregator else None,
         )
         if self.uplink is not None:
@@ -153,16 +153,12 @@ class Agent:
         if aggregator is None:
             raise ValueError("an agent without an aggregator has no uplink")
         return Uplink(
+            aggregator.address,
+            config.id,
             self._outbox,
-            aggregator,
-            agent_id=config.id,
-            versions=ingest_pb2.AgentVersions(
-                agent=__version__,
-                model=self._build.model,
-                config=config.version,
-                platform=f"{platform.system()} {platform.machine()} {os.cpu_count()} cores",
-            ),
-            heartbeat=self._heartbeat,
+            self._heartbeat,
+            insecure=aggregator.insecure,
+            versions=versions(__version__, self._build.model, config.version),
         )
 
 

@@ -19,16 +19,17 @@ from edge_agent.config import (
     fit_zones,
     scale_calibration,
 )
+from edge_agent.detection.camera_looker import CameraLooker
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.detection.detector import Detector, load_detector
 from edge_agent.detection.model_card import ModelCard, find_card
-from edge_agent.detection.tiles import TiledDetector, plan_windows
+from edge_agent.detection.windows import plan_windows
 from edge_agent.evidence import EvidenceRecorder
 from edge_agent.evidence_store import EvidenceStore
 from edge_agent.incidents import IncidentBook
 from edge_agent.ledger import Ledger
 from edge_agent.pictures import IncidentPictures
-from edge_agent.pipeline import KeepingJudge, Looker, Meter, Parts, Pipeline
+from edge_agent.pipeline import KeepingJudge, Meter, Parts, Pipeline
 from edge_agent.scenarios.parking import ParkingJudge
 from edge_agent.scenarios.passage import PassageJudge
 from edge_agent.scenarios.schedule import in_force
@@ -188,8 +189,8 @@ def build_pipeline(
     )
 
 
-def _looker(camera: CameraConfig, detector: Detector, zones: tuple[Zone, ...], width: int, height: int) -> Looker:
+def _looker(camera: CameraConfig, detector: Detector, zones: tuple[Zone, ...], width: int, height: int) -> CameraLooker:
     if camera.detection.tiles == "off":
-        return detector
-    windows = plan_windows((width, height), detector.card.input.size, [zone.polygon for zone in zones])
-    return TiledDetector(detector, windows) if windows else detector
+        return CameraLooker(detector, ())
+    polygons = [zone.polygon for zone in zones]
+    return CameraLooker(detector, plan_windows((width, height), detector.card.input.size, polygons))

@@ -216,8 +216,8 @@ class CameraRunner:
             return CameraActivity(
                 status=status,
                 frames_skipped=counts.frames_skipped if counts else 0,
-                inferences=self._detector.inferences,
-                inference_s=self._detector.inference_s,
+                inferences=pipeline.parts.looker.inferences if pipeline else 0,
+                inference_s=pipeline.parts.looker.inference_s if pipeline else 0.0,
                 incidents=tuple(
                     IncidentCount(zone, scenario, phase, events)
                     for (zone, scenario, phase), events in self._tally.incidents.items()

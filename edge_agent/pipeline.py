@@ -30,7 +30,17 @@ _SAME_CLOCK_S = 0.0005
 
 
 class Looker(Protocol):
-    """Says what is in a picture."""
+    """Says what is in a picture, and what it cost to say it."""
+
+    @property
+    def inferences(self) -> int:
+        """Looks taken so far."""
+        ...
+
+    @property
+    def inference_s(self) -> float:
+        """Seconds they took."""
+        ...
 
     def detect(self, image: Image) -> Detections:
         """Everything found, weak scores included."""

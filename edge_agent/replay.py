@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from edge_agent.assembly import Site, build_pipeline
@@ -46,17 +45,6 @@ def replay(
             pipeline.load(state)
             restart_at_s = None
         yield pipeline.process(frame)
-
-
-def thinned(pipeline: Pipeline, keep: Callable[..., Any]) -> Pipeline:
-    """A pipeline whose detections go through ``keep`` first; for trying what a weaker detector would do."""
-    looker = pipeline.parts.looker
-
-    class _Thinned:
-        def detect(self, image: Any) -> Any:
-            return keep(looker.detect(image))
-
-    return Pipeline(replace(pipeline.parts, looker=_Thinned()))
 
 
 def event_json(event: IncidentEvent) -> dict[str, Any]:

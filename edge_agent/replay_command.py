@@ -20,7 +20,7 @@ from edge_agent.drawing import annotate, clock
 from edge_agent.evidence_store import EvidenceStore
 from edge_agent.failures import FAILED, told
 from edge_agent.incident_event import IncidentEvent
-from edge_agent.logs import set_up_logs
+from edge_agent.logs import configure_logs
 from edge_agent.pipeline import Observation
 from edge_agent.replay import event_json
 from edge_agent.replay import replay as replayed
@@ -49,7 +49,7 @@ def replay(
 
     The same recording gives the same incidents, to the byte, on any machine and at any load.
     """
-    set_up_logs()
+    configure_logs()
     with told():
         config = load_config(config_path)
         cameras = _chosen(config, camera_id, source)

@@ -12,10 +12,10 @@ import click
 from edge_agent.agent import Agent
 from edge_agent.config import load_config
 from edge_agent.failures import FAILED, told
-from edge_agent.logs import set_up_logs
+from edge_agent.logs import configure_logs
 
 
-class _Speed(click.ParamType):
+class _Speed(click.ParamType):  # type: ignore[type-arg]
     name = "speed"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
@@ -42,7 +42,7 @@ def run(config_path: Path, speed: float | None, until_end: bool, fresh: bool) ->
 
     Stops cleanly on SIGTERM and Ctrl-C; stays and open incidents go on when it is started again.
     """
-    set_up_logs()
+    configure_logs()
     stop = threading.Event()
 
     def asked_to_stop(signum: int, frame: FrameType | None) -> None:

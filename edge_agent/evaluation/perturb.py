@@ -50,6 +50,16 @@ class ThinnedLooker:
         self._looker = looker
         self._keep = keep
 
+    @property
+    def inferences(self) -> int:
+        """Looks taken."""
+        return self._looker.inferences
+
+    @property
+    def inference_s(self) -> float:
+        """Seconds they took."""
+        return self._looker.inference_s
+
     def detect(self, image: Image) -> Detections:
         """What the looker finds, less what is lost."""
         found = self._looker.detect(image)
