@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import cv2
+import numpy as np
 
 from edge_agent.capture.frame import Image
+from edge_agent.detection.detections import Detections
 from edge_agent.evaluation.truth import Span
 from edge_agent.incident_event import IncidentEvent, IncidentPhase
 from edge_agent.pipeline import Observation
 from edge_agent.scenarios.finding import ClearWidth
+from edge_agent.scene.boxes import iou
 from edge_agent.scene.camera_state import CameraState
+from edge_agent.scene.stay import Box, Stay, StayState
 
 GAP_S = 10.0
 """A still stands for the time until the next one, but not for longer than this: nobody saw the rest."""
+
+SIGHTING_IOU = 0.3
+"""A detection that overlaps a watched box this much saw what is in it."""
 
 _STILL_WIDTH = 480
 _STILL_QUALITY = 80
@@ -41,11 +48,41 @@ class Still:
 
 
 @dataclass(frozen=True, slots=True)
+class StaySpan:
+    """A stretch of media time in which the agent said the same of a stay; a candidate is not ``standing`` yet."""
+
+    state: StayState
+    standing: bool
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StayTrace:
+    """One stay of the agent's scene memory over time; ``box`` is the last one."""
+
+    stay_id: str
+    class_name: str
+    box: Box
+    spans: tuple[StaySpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a report shows beyond the score: pictures at these media times and on every opened incident, and for each
+    named box (pixels) when a detection overlapped it."""
+
+    still_at_s: tuple[float, ...] = ()
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ClipRun:
     """Everything that is scored or shown of one recording.
 
     ``footage`` reaches from the first analysed frame to the last; ``footage_s`` is how much of it was seen (gaps
-    left out); ``cpu_s`` is processor time, all cores together. ``size`` is (width, height) in pixels.
+    left out); ``cpu_s`` is processor time, all cores together. ``size`` is (width, height) in pixels. ``sightings``
+    maps the name of a watched box to (media time, best score) of the detections that overlapped it.
     """
 
     events: tuple[IncidentEvent, ...]
@@ -58,6 +95,8 @@ class ClipRun:
     started_at: datetime
     size: tuple[int, int]
     cpu_s: float
+    traces: tuple[StayTrace, ...] = ()
+    sightings: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
 
 class NoFramesError(Exception):
@@ -67,15 +106,18 @@ class NoFramesError(Exception):
 @dataclass(slots=True)
 class _Recorder:
     period_s: float
-    still_at_s: list[float]
+    watch: Watch | None
+    still_at_s: list[float] = field(default_factory=list)
     events: list[IncidentEvent] = field(default_factory=list)
     widths: dict[str, list[ClearWidth]] = field(default_factory=dict)
     states: list[StateSpan] = field(default_factory=list)
     stills: list[Still] = field(default_factory=list)
+    traces: dict[str, StayTrace] = field(default_factory=dict)
+    sightings: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     footage_s: float = 0.0
     last_s: float | None = None
 
-    def take(self, seen: Observation, with_stills: bool) -> None:
+    def take(self, seen: Observation) -> None:
         now_s = seen.frame.media_time_s
         if self.last_s is not None:
             self.footage_s += min(now_s - self.last_s, max(GAP_S, self.period_s))
@@ -84,8 +126,11 @@ class _Recorder:
         self.events.extend(seen.events)
         for zone, passage in seen.passages.items():
             self.widths.setdefault(zone, []).append(passage.clear_width)
-        if with_stills and self._is_wanted(seen, now_s):
-            self.stills.append(Still(now_s, _encode(seen.frame.image)))
+        if self.watch is not None:
+            self._trace(seen.stays, now_s)
+            self._sight(seen.detections, self.watch.boxes, now_s)
+            if self._is_wanted(seen, now_s):
+                self.stills.append(Still(now_s, _encode(seen.frame.image)))
 
     def _state(self, state: CameraState, now_s: float) -> None:
         follows = self.last_s is not None and now_s - self.last_s <= max(GAP_S, self.period_s)
@@ -94,6 +139,25 @@ class _Recorder:
             self.states[-1] = StateSpan(last.state, last.from_s, now_s)
         if not follows or not self.states or self.states[-1].state is not state:
             self.states.append(StateSpan(state, now_s, now_s))
+
+    def _trace(self, stays: tuple[Stay, ...], now_s: float) -> None:
+        for stay in stays:
+            known = self.traces.get(stay.stay_id)
+            spans = known.spans if known else ()
+            if spans and (spans[-1].state, spans[-1].standing) == (stay.state, stay.standing):
+                spans = (*spans[:-1], replace(spans[-1], to_s=now_s))
+            else:
+                spans = (*spans, StaySpan(stay.state, stay.standing, now_s, now_s))
+            self.traces[stay.stay_id] = StayTrace(stay.stay_id, stay.class_name, stay.box, spans)
+
+    def _sight(self, detections: Detections, boxes: Mapping[str, Box], now_s: float) -> None:
+        if not boxes or not len(detections):
+            return
+        overlaps = iou(np.array(list(boxes.values()), np.float32), detections.boxes)
+        for name, row in zip(boxes, overlaps, strict=True):
+            scores = detections.scores[row >= SIGHTING_IOU]
+            if len(scores):
+                self.sightings.setdefault(name, []).append((now_s, float(scores.max())))
 
     def _is_wanted(self, seen: Observation, now_s: float) -> bool:
         due = [at_s for at_s in self.still_at_s if at_s <= now_s]
@@ -104,37 +168,40 @@ class _Recorder:
 def record(
     observations: Iterable[Observation],
     period_s: float,
-    still_at_s: Iterable[float] | None = None,
+    watch: Watch | None = None,
     cpu_clock: Callable[[], float] = time.process_time,
 ) -> ClipRun:
-    """Play a recording to its end and keep what is scored.
+    """Play a recording to its end and keep what is scored, and what ``watch`` asks for.
 
-    With ``still_at_s``, keep a picture of the first frame at or after each of these media times and of every frame
-    on which an incident was opened. Raises ``NoFramesError``, and what the observations raise.
+    Raises ``NoFramesError``, and what the observations raise.
     """
-    recorder = _Recorder(period_s, sorted(still_at_s or ()))
+    recorder = _Recorder(period_s, watch, sorted(watch.still_at_s) if watch else [])
     before_s = cpu_clock()
-    first: Observation | None = None
+    first: tuple[int, int, float, datetime] | None = None
     frames = 0
     for seen in observations:
-        first = first or seen
+        if first is None:
+            frame = seen.frame
+            first = frame.width, frame.height, frame.media_time_s, frame.captured_at
         frames += 1
-        recorder.take(seen, still_at_s is not None)
+        recorder.take(seen)
     cpu_s = cpu_clock() - before_s
     if first is None or recorder.last_s is None:
         raise NoFramesError("not one frame could be analysed")
-    frame = first.frame
+    width, height, first_s, captured_at = first
     return ClipRun(
         events=tuple(recorder.events),
         widths={zone: tuple(widths) for zone, widths in recorder.widths.items()},
         states=tuple(recorder.states),
         stills=tuple(recorder.stills),
-        footage=Span(frame.media_time_s, recorder.last_s),
+        footage=Span(first_s, recorder.last_s),
         footage_s=recorder.footage_s + period_s,
         frames=frames,
-        started_at=frame.captured_at - timedelta(seconds=frame.media_time_s),
-        size=(frame.width, frame.height),
+        started_at=captured_at - timedelta(seconds=first_s),
+        size=(width, height),
         cpu_s=cpu_s,
+        traces=tuple(recorder.traces.values()),
+        sightings={name: tuple(found) for name, found in recorder.sightings.items()},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from edge_agent.capture.frame import Source, SourceError
 from edge_agent.capture.open_source import open_source
 from edge_agent.config import CameraConfig, PassageZone, SiteConfig, fit_zones
 from edge_agent.evaluation.alarm import Alarm, gather
-from edge_agent.evaluation.clip_run import ClipRun, NoFramesError, record
+from edge_agent.evaluation.clip_run import ClipRun, NoFramesError, Watch, record
 from edge_agent.evaluation.enforced import enforced
 from edge_agent.evaluation.expected import expected_incidents, is_measured
 from edge_agent.evaluation.perturb import PERTURBATIONS, Perturbation, PerturbedSource, lay_back, thinned
@@ -83,7 +84,7 @@ class Job:
     player: Player
     condition: str = PLAIN
     period_s: float | None = None
-    with_stills: bool = False
+    with_report: bool = False
 
 
 def evaluate_clip(job: Job) -> ClipResult:
@@ -168,13 +169,21 @@ def _play(job: Job, camera: CameraConfig, hardship: Perturbation) -> tuple[ClipR
         source = PerturbedSource(source, hardship.change)
     adjust = None if hardship.keep_detections is None else partial(thinned, keep=hardship.keep_detections)
     restart_at_s = None if hardship.restart_at is None else hardship.restart_at * duration_s
-    still_at_s = None
-    if job.with_stills:
-        first_at = next(iter(source.frames())).captured_at
-        asked = expected_incidents(job.clip.truth, camera, _FOREVER, enforced(job.site, first_at))
-        still_at_s = [item.due_s for item in asked]
+    watch = None
+    if job.with_report:
+        in_force = enforced(job.site, _started_at(source))
+        asked = expected_incidents(job.clip.truth, camera, _FOREVER, in_force)
+        watch = Watch(tuple(item.due_s for item in asked), {event.id: event.box for event in job.clip.truth.events})
     observations = job.player(camera, job.site, source, adjust=adjust, restart_at_s=restart_at_s)
-    return record(observations, camera.period_s, still_at_s), duration_s
+    return record(observations, camera.period_s, watch), duration_s
+
+
+def _started_at(source: Source) -> datetime:
+    """The moment at which media time is 0."""
+    first = next(iter(source.frames()), None)
+    if first is None:
+        raise NoFramesError("not one frame could be analysed")
+    return first.captured_at - timedelta(seconds=first.media_time_s)
 
 
 def _laid_back(alarm: Alarm, hardship: Perturbation, duration_s: float, width: int) -> Alarm:

@@ -11,22 +11,24 @@ from edge_agent.evaluation.evaluate import PLAIN, ClipResult, total
 from edge_agent.evaluation.perturb import PERTURBATIONS
 from edge_agent.evaluation.scorer import Score
 
-_COLUMNS = (
-    ("expected", "expected"),
-    ("found", "found"),
-    ("missed", "missed"),
-    ("false", "false"),
-    ("duplicates", "dupl."),
-    ("precision", "precision"),
-    ("recall", "recall"),
-    ("f1", "F1"),
-    ("alarm_delay_median_s", "delay s"),
-    ("alarm_delay_worst_s", "worst s"),
-    ("width_error_mean_m", "width ± m"),
-    ("width_error_worst_m", "worst m"),
-    ("false_per_camera_hour", "false/h"),
-    ("cpu_s_per_min", "CPU s/min"),
+COLUMNS = (
+    ("expected", "expected", "expected"),
+    ("found", "found", "found"),
+    ("missed", "missed", "missed"),
+    ("false", "false", "false"),
+    ("duplicates", "dupl.", "duplicates"),
+    ("precision", "precision", "precision"),
+    ("recall", "recall", "recall"),
+    ("f1", "F1", "F1"),
+    ("alarm_delay_median_s", "delay s", "delay, median s"),
+    ("alarm_delay_worst_s", "worst s", "delay, worst s"),
+    ("width_error_mean_m", "width ± m", "width error, mean m"),
+    ("width_error_worst_m", "worst m", "width error, worst m"),
+    ("false_per_camera_hour", "false/h", "false per hour"),
+    ("cpu_s_per_min", "CPU s/min", "CPU s per min"),
 )
+"""What is shown of a score: its key, and its heading in a narrow and in a wide table."""
+
 _PLAIN_WIDTH = 200
 """Columns of a table that is not written to a terminal, so that nothing is cut."""
 
@@ -63,11 +65,11 @@ def _console() -> Console:
 def _table(first: str) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column(first, no_wrap=False)
-    for _, heading in _COLUMNS:
+    for _, heading, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
 def _cells(score: Score) -> Sequence[str]:
     values = score.as_json()
-    return ["-" if (value := values[key]) is None else str(value) for key, _ in _COLUMNS]
+    return ["-" if (value := values[key]) is None else str(value) for key, *_ in COLUMNS]
