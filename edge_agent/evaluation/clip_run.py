@@ -26,7 +26,7 @@ GAP_S = 10.0
 SIGHTING_IOU = 0.3
 """A detection that overlaps a watched box this much saw what is in it."""
 
-_STILL_WIDTH = 480
+_STILL_WIDTH = 640
 _STILL_QUALITY = 80
 
 
@@ -41,7 +41,7 @@ class StateSpan:
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A picture of the recording (JPEG, at most 480 pixels wide) for the report."""
+    """A picture of the recording (JPEG, at most 640 pixels wide) for the report."""
 
     media_time_s: float
     jpeg: bytes

@@ -16,6 +16,8 @@ from edge_agent.evaluation.timeline import clock, timeline
 from edge_agent.scene.stay import Box
 
 _WORRYING = ("missed", "false", "duplicates")
+_LEAST_VIEW, _AROUND = 0.4, 3.0
+"""A still shows at least this share of the picture, and this many times the boxes."""
 _STILL_SLACK_S = 3.0
 """A still this long after a moment still shows it."""
 
@@ -123,7 +125,7 @@ def _card(judged: Judged, verdict: Verdict) -> str:
         caption = f"reported at {clock(alarm.opened_s)}"
         pictures.append(_still(judged, alarm.opened_s, alarm.zone_id, true_box, given_box, caption))
     return (
-        f"<article class='{verdict.outcome.value}'><h3><b>{verdict.outcome.value}</b> {escape(what)}</h3>"
+        f"<article class='{verdict.outcome.value}'><h3><b>{verdict.outcome.value}</b>{escape(what)}</h3>"
         f"<p>{escape(explain(judged, verdict))}</p><div class='pair'>{''.join(pictures)}</div></article>"
     )
 
@@ -136,17 +138,31 @@ def _still(judged: Judged, at_s: float, zone_id: str, true_box: Box | None, give
     if still.media_time_s > at_s + _STILL_SLACK_S:
         caption += f"; next frame at {clock(still.media_time_s)}"
     width, height = judged.run.size
+    left, top, across, down = _view([box for box in (true_box, given_box) if box is not None], width, height)
     zones = [zone for zone in judged.camera.zones if zone.id == zone_id]
     outlines = "".join(
         f"<polygon points='{' '.join(f'{x:g},{y:g}' for x, y in zone.polygon)}' class='zone'/>" for zone in zones
     )
     picture = b64encode(still.jpeg).decode()
     return (
-        f"<figure><svg viewBox='0 0 {width} {height}' class='still'>"
+        f"<figure><svg viewBox='{left:.0f} {top:.0f} {across:.0f} {down:.0f}' class='still'>"
         f"<image href='data:image/jpeg;base64,{picture}' width='{width}' height='{height}' "
         f"preserveAspectRatio='none'/>{outlines}{_rectangle(true_box, 'truebox')}{_rectangle(given_box, 'givenbox')}"
         f"</svg><figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def _view(boxes: list[Box], width: int, height: int) -> Box:
+    """Left, top, width and height of the part of a picture to show: all of it, or around small boxes."""
+    if not boxes:
+        return 0.0, 0.0, float(width), float(height)
+    x1, y1 = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    x2, y2 = max(box[2] for box in boxes), max(box[3] for box in boxes)
+    share = min(1.0, max(_LEAST_VIEW, _AROUND * (x2 - x1) / width, _AROUND * (y2 - y1) / height))
+    across, down = width * share, height * share
+    left = min(max((x1 + x2 - across) / 2, 0.0), width - across)
+    top = min(max((y1 + y2 - down) / 2, 0.0), height - down)
+    return left, top, across, down
 
 
 def _rectangle(box: Box | None, css: str) -> str:

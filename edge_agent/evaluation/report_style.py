@@ -23,9 +23,9 @@ td.bad { color: #c62828; font-weight: 700; } a { color: #1565c0; text-decoration
   font-size: 13px; }
 .chip.good { background: #dff1e0; } .chip.bad { background: #fbdfdf; color: #a01515; }
 svg { display: block; width: 100%; height: auto; }
-svg text { font: 11px system-ui, sans-serif; fill: #1f2a33; }
-svg .label { font-weight: 600; } svg .bad { fill: #c62828; } svg .sub { fill: #708090; font-size: 10px; }
-svg .delay { fill: #fff; font-size: 8.5px; } svg .state { fill: #fff; font-size: 8.5px; }
+svg text { font: 12px system-ui, sans-serif; fill: #1f2a33; }
+svg .label { font-weight: 600; } svg .bad { fill: #c62828; } svg .sub { fill: #708090; font-size: 11px; }
+svg .delay { fill: #fff; font-size: 9px; } svg .state { fill: #fff; font-size: 8.5px; }
 svg .grid { stroke: #edf0f3; } svg .due { stroke: #000; stroke-width: 1.5; stroke-dasharray: 3 2; }
 svg .tick { stroke: #455a64; stroke-width: 1; opacity: .7; }
 svg .limit { stroke: #c62828; stroke-dasharray: 4 3; opacity: .6; }

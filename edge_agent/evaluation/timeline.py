@@ -112,10 +112,10 @@ def _expected_lane(drawing: _Drawing, judged: Judged, verdict: Verdict, doubles:
     title = f"true from {clock(item.from_s)} to {clock(item.to_s)}"
     drawing.bar(item.from_s, item.to_s, top, 12, 'fill="#1565c0"', title)
     due = drawing.x(item.due_s)
-    drawing.line(due, top - 3, due, top + 38, "due", f"limit over at {clock(item.due_s)}")
+    drawing.line(due, top - 3, due, top + 40, "due", f"limit over at {clock(item.due_s)}")
     _what_was_seen(drawing, judged, item.truth_id, item.box, item.from_s, item.to_latest_s, top + 14)
     _alarm_bars(drawing, [verdict, *doubles], top + 27)
-    drawing.y += _ROW + _GAP
+    drawing.y += _ROW + 10 * len(doubles) + _GAP
 
 
 def _other_lane(drawing: _Drawing, judged: Judged, event: TruthEvent) -> None:
@@ -184,7 +184,7 @@ def _alarm_bars(drawing: _Drawing, verdicts: list[Verdict], y: float) -> None:
         end_s = drawing.to_s if alarm.closed_s is None else alarm.closed_s
         why = "still open" if alarm.close_reason is None else alarm.close_reason.value
         title = f"{verdict.outcome.value}: opened {clock(alarm.opened_s)}, closed {clock(end_s)} ({why})"
-        drawing.bar(alarm.opened_s, end_s, y + 6 * number, 9, f'fill="{COLOURS[verdict.outcome]}" rx="2"', title)
+        drawing.bar(alarm.opened_s, end_s, y + 10 * number, 9, f'fill="{COLOURS[verdict.outcome]}" rx="2"', title)
         if verdict.outcome is Outcome.FOUND and verdict.expected is not None:
             delay_s = alarm.opened_s - verdict.expected.due_s
             drawing.text(drawing.x(alarm.opened_s) + 4, y + 7.5, f"{delay_s:+.1f} s", "delay")
