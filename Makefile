@@ -1,4 +1,4 @@
-# Two commands do everything on a machine with Python 3.11+ and pip:
+# On a machine with Python 3.11+ and pip, two commands do everything:
 #   make demo    plays the bundled recordings through an agent and an aggregator
 #   make test    runs the tests
 .DEFAULT_GOAL := help
@@ -6,42 +6,57 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PROTO  := .venv-proto/bin
-# An environment without its own pip needs no ensurepip, which some distributions leave out; pip fills it from outside.
-fill    = $(PYTHON) -m pip --python $(1)/bin/python --disable-pip-version-check install --quiet --require-hashes -r $(2)
+QUIET  := --disable-pip-version-check --no-input --quiet
 
 .PHONY: help demo test check format proto proto-check requirements clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
+# An environment at $(1). pip 22.3+ fills it from outside, so that it needs no ensurepip, which some distributions leave
+# out; with an older pip, or none, it gets a pip of its own.
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Clearway needs Python 3.11 or newer, and '$(PYTHON)' is not: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@if $(PYTHON) -m pip --python $(PYTHON) --version >/dev/null 2>&1; then $(PYTHON) -m venv --without-pip $(1); \
+	else $(PYTHON) -m venv $(1) || { rm -rf $(1); \
+	  echo "$(PYTHON) has neither pip 22.3 or newer nor ensurepip: install one (Debian: python3-pip or python3-venv)" >&2; \
+	  exit 1; }; fi
+endef
+# pip for the environment $(1), whichever way.
+pip = $$(test -x $(1)/bin/pip && echo $(1)/bin/python -m pip || echo $(PYTHON) -m pip --python $(1)/bin/python) $(QUIET)
+fill = $(call pip,$(1)) install --require-hashes -r $(2)
+
 $(VENV)/pyvenv.cfg:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Clearway needs Python 3.11 or newer; set PYTHON=")'
-	$(PYTHON) -m venv --without-pip $(VENV)
+	$(call environment,$(VENV))
 
 $(VENV)/.run: requirements/run.txt | $(VENV)/pyvenv.cfg
-	$(call fill,$(VENV),requirements/run.txt)
+	@echo "installing what the programs need into $(VENV)"
+	@$(call fill,$(VENV),requirements/run.txt)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/pyvenv.cfg
-	$(call fill,$(VENV),requirements/dev.txt)
-	$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+	@echo "installing what tests and checks need into $(VENV)"
+	@$(call fill,$(VENV),requirements/dev.txt)
+	@$(call pip,$(VENV)) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
 
 .venv-proto/.done: requirements/proto.txt
-	$(PYTHON) -m venv --without-pip .venv-proto
-	$(call fill,.venv-proto,requirements/proto.txt)
+	$(call environment,.venv-proto)
+	@$(call fill,.venv-proto,requirements/proto.txt)
 	@touch $@
 
 demo: $(VENV)/.run  ## Play a recorded street through agent and aggregator (SOURCE=my.mp4, KEEP=1)
-	@PYTHONPATH=.:protos $(BIN)/python -m edge_agent.demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(KEEP),--keep)
+	@PYTHONPATH=.:protos $(BIN)/python config/demo/play.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(KEEP),--keep)
 
-test: $(VENV)/.dev  ## Run the tests
+test: $(VENV)/.dev  ## Run the tests (ARGS="-k footbridge")
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev proto-check  ## Format, lint, types, proto lint, current stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd config/demo && MYPYPATH=../..:../../protos ../../$(BIN)/mypy --config-file ../../pyproject.toml play.py
 
 format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff format .
@@ -52,8 +67,8 @@ proto: .venv-proto/.done  ## Generate the stubs from protos/
 
 proto-check: .venv-proto/.done  ## Lint the protos and check that the stubs are current
 	cd protos && ../$(PROTO)/buf lint && ../$(PROTO)/buf format --diff --exit-code
-	rm -rf build/stubs && mkdir -p build/stubs
-	cd protos && ../$(PROTO)/python -m grpc_tools.protoc -I. --python_out=../build/stubs --pyi_out=../build/stubs \
+	@rm -rf build/stubs && mkdir -p build/stubs
+	@cd protos && ../$(PROTO)/python -m grpc_tools.protoc -I. --python_out=../build/stubs --pyi_out=../build/stubs \
 	  --grpc_python_out=../build/stubs clearway/v1/*.proto
 	@for stub in build/stubs/clearway/v1/*; do \
 	  cmp "$$stub" "protos/clearway/v1/$$(basename $$stub)" || { echo "stubs are not current: run make proto"; exit 1; }; \
@@ -62,7 +77,7 @@ proto-check: .venv-proto/.done  ## Lint the protos and check that the stubs are 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-annotate --no-header
 requirements: | $(VENV)/pyvenv.cfg  ## Pin the requirements anew from pyproject.toml
-	$(PYTHON) -m pip --python $(BIN)/python install --quiet uv
+	$(call pip,$(VENV)) install uv
 	$(UV_COMPILE) pyproject.toml --extra agent --extra aggregator --extra dev -o requirements/dev.txt
 	$(UV_COMPILE) pyproject.toml --extra agent --extra aggregator -c requirements/dev.txt -o requirements/run.txt
 	$(UV_COMPILE) pyproject.toml --extra agent -c requirements/dev.txt -o requirements/agent.txt
