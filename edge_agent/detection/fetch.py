@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import os
 import urllib.error
@@ -110,7 +111,7 @@ def _part_of(target: Path) -> Path:
 
 def _download(url: str, part: Path, progress: Progress) -> None:
     have = _size(part)
-    request = urllib.request.Request(url, headers={"User-Agent": "clearway-agent"})
+    request = _request(url)
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
@@ -132,6 +133,18 @@ def _download(url: str, part: Path, progress: Progress) -> None:
         raise ModelError(f"{_shown(url)}: not a URL: {error}") from error
     if total is not None and got < total:
         raise _CutOffError(f"the connection ended after {got} of {total} bytes")
+
+
+def _request(url: str) -> urllib.request.Request:
+    """A request whose user and password, if the URL has any, go to its own host and never on to another."""
+    parts = urllib.parse.urlsplit(url)
+    account, _, host = parts.netloc.rpartition("@")
+    bare = urllib.parse.urlunsplit(parts._replace(netloc=host))
+    request = urllib.request.Request(bare, headers={"User-Agent": "clearway-agent"})
+    if account:
+        secret = base64.b64encode(urllib.parse.unquote(account).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {secret}")
+    return request
 
 
 def _goes_on(answer: http.client.HTTPResponse, have: int) -> bool:

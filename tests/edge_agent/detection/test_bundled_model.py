@@ -69,12 +69,11 @@ def test_a_picture_of_any_shape_can_be_looked_at(detector: Detector, shape: tupl
 def test_threads_and_load_change_not_a_byte(street: np.ndarray) -> None:
     card = find_card("nanodet-g-416")
     expected = raw(load_detector(card, 1).detect(street))
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
-        for threads in (2, 3):
-            detector = load_detector(card, threads)
-            with ThreadPoolExecutor(2) as pool:
-                assert all(raw(found) == expected for found in pool.map(detector.detect, [street] * 3))
+        detector = load_detector(card, 2)
+        with ThreadPoolExecutor(2) as pool:
+            assert all(raw(found) == expected for found in pool.map(detector.detect, [street] * 4))
     finally:
         for process in busy:
             process.kill()
