@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from aggregator.config_file import ConfigError, ConfigFile
+from aggregator.config_file import ConfigError, ConfigFile, Where
 
 __all__ = ["AggregatorConfig", "CommitConfig", "ConfigError", "MetricsConfig", "StreamConfig", "load_config"]
 
@@ -165,33 +165,21 @@ def load_config(path: Path) -> AggregatorConfig:
     Raises ``ConfigError``, which lists everything that is wrong in one go.
     """
     file = ConfigFile.read(path)
-    problems = _across_fields(file)
-    try:
-        config = file.validate(_CONFIG, file.data | {"store": file.data.get("store", DEFAULT_STORE)})
-    except ConfigError as error:
-        raise ConfigError(error.problems + problems) from error
-    if problems:
-        raise ConfigError(problems)
-    return _beside(config, path.resolve().parent)
+    data = file.data | {"store": file.data.get("store", DEFAULT_STORE)}
+    return _beside(file.validate(_CONFIG, data, _across_fields(file.data)), path.resolve().parent)
 
 
-def _across_fields(file: ConfigFile) -> list[str]:
-    listen = file.data.get("listen", DEFAULT_LISTEN)
-    problems = []
+def _across_fields(data: dict[str, Any]) -> list[tuple[Where, str]]:
+    problems: list[tuple[Where, str]] = []
+    listen = data.get("listen", DEFAULT_LISTEN)
     if isinstance(listen, str) and _ADDRESS.fullmatch(listen) and not is_loopback(listen):
-        problems.append(
-            file.problem(
-                ("listen",),
-                f"{listen!r} can be reached from other machines, and plain text must not be: use 127.0.0.1 or [::1]",
-            )
-        )
-    stream = file.data.get("stream")
+        reach = "can be reached from other machines, and plain text must not be: use 127.0.0.1 or [::1]"
+        problems.append((("listen",), f"{listen!r} {reach}"))
+    stream = data.get("stream")
     if isinstance(stream, dict):
         window, max_batch = stream.get("window", DEFAULT_WINDOW), stream.get("max_batch", DEFAULT_MAX_BATCH)
         if isinstance(window, int) and isinstance(max_batch, int) and max_batch > window:
-            problems.append(
-                file.problem(("stream", "max_batch"), f"is {max_batch}, more than the window of {window}: lower it")
-            )
+            problems.append((("stream", "max_batch"), f"is {max_batch}, more than the window of {window}: lower it"))
     return problems
 
 

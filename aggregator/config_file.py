@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,22 +53,28 @@ class ConfigFile:
         _collect_lines(node, (), lines)
         return ConfigFile(path, data, lines)
 
-    def validate(self, adapter: TypeAdapter[T], data: Any) -> T:
-        """Check ``data``, the file's mapping. Raises ``ConfigError`` with every problem."""
-        try:
-            return adapter.validate_python(data)
-        except ValidationError as error:
-            raise ConfigError(
-                [self.problem(self._known(item["loc"]), _say(item)) for item in error.errors()]
-            ) from error
+    def validate(self, adapter: TypeAdapter[T], data: Any, also: Sequence[tuple[Where, str]] = ()) -> T:
+        """Check ``data``, the file's mapping. ``also`` are problems found otherwise, each with its field.
 
-    def problem(self, where: Where, message: str) -> str:
-        """One sentence that names file, line and field."""
-        known = where
-        while known and known not in self.lines:
-            known = known[:-1]
+        Raises ``ConfigError`` with every problem, in order of their lines.
+        """
+        found = list(also)
+        try:
+            value = adapter.validate_python(data)
+        except ValidationError as error:
+            found += [(self._known(item["loc"]), _say(item)) for item in error.errors()]
+        if found:
+            raise ConfigError([self._problem(*one) for one in sorted(found, key=lambda one: self._line(one[0]))])
+        return value
+
+    def _problem(self, where: Where, message: str) -> str:
         field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
-        return f"{self.path}:{self.lines.get(known, 1)}: {field + ': ' if field else ''}{message}"
+        return f"{self.path}:{self._line(where)}: {field + ': ' if field else ''}{message}"
+
+    def _line(self, where: Where) -> int:
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, 1)
 
     def _known(self, where: Where) -> Where:
         """``where`` without the parts that only the checker knows, such as the member of a union."""

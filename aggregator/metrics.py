@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
@@ -107,10 +109,15 @@ class MetricsServer:
         server, thread = start_http_server(int(port), host.strip("[]"), registry=metrics.registry)
         self._server: WSGIServer = server
         self._thread: Thread = thread
+        self._host = host.strip("[]")
         self.address = f"{host}:{server.server_port}"
 
     def close(self) -> None:
         """Stop serving and let go of the port."""
-        self._server.shutdown()
+        stopping = Thread(target=self._server.shutdown)
+        stopping.start()
+        with suppress(OSError):  # a last visitor spares the wait for the server's next look at the clock
+            socket.create_connection((self._host, self._server.server_port), timeout=1).close()
+        stopping.join()
         self._server.server_close()
         self._thread.join()

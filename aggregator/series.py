@@ -16,7 +16,8 @@ from prometheus_client.core import (
     Metric,
 )
 
-from aggregator.fleet import AgentHealth, AgentNow
+from aggregator.fleet import AgentNow
+from aggregator.heartbeat import AgentHealth
 from aggregator.store.snapshot import StoreSnapshot
 from aggregator.store.tallies import CLOSED, DURATION, DURATION_BOUNDS_S, DURATION_SUM, MORE, OPENED
 

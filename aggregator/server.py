@@ -12,7 +12,8 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
-from aggregator.stream import AgentStream, Shared, Undecodable, taken_over
+from aggregator.refusal import RefusalError, taken_over
+from aggregator.stream import AgentStream, Shared, Undecodable
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +87,6 @@ class IngestServer:
         await self._server.stop(STOP_GRACE_S)
 
     async def _connect(self, _requests: Any, context: Any) -> None:
-        if self._draining:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "this aggregator is stopping: come back later")
         stream = AgentStream(self._shared, context, self._took_over)
         self._streams.add(stream)
         self._none_left.clear()
@@ -101,6 +100,8 @@ class IngestServer:
                 self._none_left.set()
 
     def _took_over(self, stream: AgentStream) -> None:
+        if self._draining:
+            raise RefusalError(grpc.StatusCode.UNAVAILABLE, "stopping", "this aggregator is stopping: come back later")
         older = self._current.get(stream.agent_id)
         if older is not None and older.fence > stream.fence:
             raise taken_over(stream.agent_id)

@@ -17,7 +17,8 @@ from aggregator.config import AggregatorConfig
 from aggregator.fleet import Fleet
 from aggregator.ingest import Failed, Ingest
 from aggregator.records import Batch, Fenced, Hole, Opened, Opening, Outcome, QueueBehind
-from aggregator.store.errors import StoreError, StoreFullError
+from aggregator.refusal import RefusalError, store_refuses, taken_over
+from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
 from aggregator.wire import MAX_SEQ, BadMessageError, read_entry, read_opening
 
@@ -29,16 +30,6 @@ class Undecodable:
     """Bytes that are no ConnectRequest."""
 
     size_bytes: int
-
-
-class RefusalError(Exception):
-    """Ends a stream with a status. ``reason`` is one word for the metrics, the message is for a person."""
-
-    def __init__(self, code: grpc.StatusCode, reason: str, message: str, **metadata: int) -> None:
-        super().__init__(message)
-        self.code = code
-        self.reason = reason
-        self.metadata = tuple((f"clearway-{name.replace('_', '-')}", str(value)) for name, value in metadata.items())
 
 
 class GoneError(Exception):
@@ -143,6 +134,7 @@ class AgentStream:
             )
         opened: Opened | QueueBehind = await self._store(lambda: self._shared.store.open_stream(hello))
         if isinstance(opened, QueueBehind):
+            await self._welcome(opened.committed_seq)  # by which the agent sees that it needs a new epoch
             raise RefusalError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "queue_behind_store",
@@ -241,7 +233,7 @@ class AgentStream:
             outcome = await sent.future
             match outcome:
                 case Failed(error):
-                    raise _unavailable(error)
+                    raise store_refuses(error)
                 case Fenced():
                     raise taken_over(self.agent_id)
                 case Hole(expected_seq):
@@ -288,15 +280,4 @@ class AgentStream:
         try:
             return await self._shared.ingest.write(work)
         except StoreError as error:
-            raise _unavailable(error) from error
-
-
-def taken_over(agent_id: str) -> RefusalError:
-    """A newer stream of the same agent is there."""
-    return RefusalError(grpc.StatusCode.ABORTED, "fenced", f"a newer stream of agent {agent_id!r} took over")
-
-
-def _unavailable(error: StoreError) -> RefusalError:
-    if isinstance(error, StoreFullError):
-        return RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, "store_full", f"the store is full: {error}")
-    return RefusalError(grpc.StatusCode.UNAVAILABLE, "store_unavailable", f"the store cannot be written now: {error}")
+            raise store_refuses(error) from error

@@ -30,7 +30,7 @@ def standing(engine: Engine) -> Standing:
     with told_apart(), engine.connect() as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
         if revision is None:
-            if inspect(connection).get_table_names():
+            if set(inspect(connection).get_table_names()) - {"alembic_version"}:
                 raise StoreError(
                     "the database holds tables that are not Clearway's: give the aggregator one of its own"
                 )

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import URL, make_url
 
+from aggregator.store.store import Store
 from tests.aggregator.harness import PLAIN, Process
+from tests.aggregator.postgresql import Cluster, cluster
 
 
 @pytest.fixture
@@ -35,3 +37,27 @@ def process(tmp_path: Path) -> Iterator[Process]:
     process = Process(tmp_path, PLAIN)
     yield process
     process.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A private PostgreSQL, or a skip."""
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """A store that is not there yet, on each kind of database."""
+    if request.param == "sqlite":
+        return make_url(f"sqlite:///{tmp_path}/clearway.sqlite")
+    url: URL = request.getfixturevalue("postgresql").new_database()
+    return url
+
+
+@pytest.fixture
+def store(any_url: URL) -> Iterator[Store]:
+    """A new store, with its tables, on each kind of database."""
+    with Store(any_url) as opened:
+        opened.migrate()
+        yield opened

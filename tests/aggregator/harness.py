@@ -98,6 +98,11 @@ class Agent:
 
     async def hello(self, lowest: int = 1, next_seq: int = 1_000_000) -> ingest_pb2.Welcome:
         """Say Hello and return the Welcome."""
+        await self.say_hello(lowest, next_seq)
+        return (await self.next()).welcome
+
+    async def say_hello(self, lowest: int = 1, next_seq: int = 1_000_000) -> None:
+        """Say Hello."""
         request = ingest_pb2.ConnectRequest()
         request.hello.agent_id = self.agent_id
         request.hello.epoch = self.epoch
@@ -105,7 +110,6 @@ class Agent:
         request.hello.next_seq = next_seq
         request.hello.versions.agent = "0.1.0"
         await self.send(request)
-        return (await self.next()).welcome
 
     async def send(self, request: ingest_pb2.ConnectRequest) -> None:
         """Send any message."""

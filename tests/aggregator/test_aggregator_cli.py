@@ -1,0 +1,122 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy.engine import make_url
+
+from aggregator import __version__
+from aggregator.cli import main
+from aggregator.records import Batch, Opened, Opening
+from aggregator.store.store import Store
+from aggregator.wire import read_entry
+from tests.aggregator.harness import EPOCH, OPENED_AT_S, event
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "aggregator.yaml"
+    path.write_text("insecure: true\nstore: sqlite:///store.sqlite\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def filled(config: Path) -> Path:
+    """A store with an open incident of an hour ago and a closed one of long ago."""
+    recent = event("recent", camera="south")
+    recent.incident.opened_at.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
+    with Store(make_url(f"sqlite:///{config.parent}/store.sqlite")) as store:
+        store.migrate()
+        opened = store.open_stream(Opening("bridge-1", EPOCH, 1, 9, "0.1.0", "nanodet", "c0ffee", "linux"))
+        assert isinstance(opened, Opened)
+        events = [event("old"), event("old", "CLOSED", at_s=90), recent]
+        now = datetime.now(UTC)
+        entries = tuple(read_entry(seq, message, now) for seq, message in enumerate(events, start=1))
+        store.commit([Batch("bridge-1", EPOCH, opened.fence, 1, entries)])
+        store.refuse("stranger")
+    return config
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def listed(*words: object) -> list[str]:
+    result = call(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return [json.loads(line)["incident_id"] for line in result.stdout.splitlines()]
+
+
+def test_version_and_help_are_enough_to_begin() -> None:
+    assert call("--version").stdout.strip().endswith(__version__)
+    top = call("--help").stdout
+    for command in ("serve", "check", "migrate", "incidents", "agents"):
+        assert command in top
+    assert "--ready-file" in call("serve", "-h").stdout
+
+
+def test_check_says_good_or_everything_that_is_wrong(config: Path) -> None:
+    good = call("check", "--config", config)
+    assert (good.exit_code, good.stdout.startswith(f"{config}: good")) == (0, True)
+    assert not (config.parent / "store.sqlite").exists()
+    config.write_text("insecure: true\nlisten: nowhere\nretention_days: x\n", encoding="utf-8")
+    bad = call("check", "--config", config)
+    assert bad.exit_code == 2
+    assert [line.split(" ")[0] for line in bad.stderr.splitlines()] == [f"{config}:2:", f"{config}:3:"]
+
+
+def test_wrong_use_is_exit_code_2(config: Path) -> None:
+    assert call("serve").exit_code == 2
+    assert call("fly").exit_code == 2
+    assert call("incidents", "list", "--config", config, "--since", "soon").exit_code == 2
+
+
+def test_migrate_says_what_it_did(config: Path) -> None:
+    assert call("migrate", "--config", config).stdout.endswith("/store.sqlite: up to date\n")
+    assert call("migrate", "--config", config).stdout.endswith("/store.sqlite: already up to date\n")
+
+
+def test_incidents_are_listed_for_programs(filled: Path) -> None:
+    command = ("incidents", "list", "--config", filled)
+    assert listed(*command) == ["recent", "old"]
+    assert listed(*command, "--open") == ["recent"]
+    assert listed(*command, "--camera", "north") == ["old"]
+    assert listed(*command, "--since", "2h") == ["recent"]
+    assert listed(*command, "--since", "2025-01-01", "--limit", 1) == ["recent"]
+    (line,) = call(*command, "--camera", "north", "--json").stdout.splitlines()
+    old = json.loads(line)
+    assert old["opened_at"] == datetime.fromtimestamp(OPENED_AT_S, UTC).isoformat().replace("+00:00", "Z")
+    assert (old["agent_id"], old["close_reason"], old["dwell_observed_s"]) == ("bridge-1", "left", 390)
+
+
+def test_incidents_are_listed_for_people(filled: Path) -> None:
+    text = call("incidents", "list", "--config", filled).stdout
+    assert "parking parked" in text
+    assert "left 2025-10-09 08:54:50" in text
+    assert "open" in text
+
+
+def test_agents_are_listed(filled: Path) -> None:
+    lines = call("agents", "list", "--config", filled, "--json").stdout.splitlines()
+    found = {agent["agent_id"]: agent["state"] for agent in map(json.loads, lines)}
+    assert found == {"bridge-1": "known", "stranger": "refused"}
+    assert "stranger" in call("agents", "list", "--config", filled).stdout
+
+
+def test_looking_at_a_store_that_is_not_there_makes_none(config: Path) -> None:
+    result = call("incidents", "list", "--config", config)
+    assert result.exit_code == 1
+    assert "there is no store yet" in result.stderr
+    assert not (config.parent / "store.sqlite").exists()
+
+
+def test_a_file_that_is_no_database_is_one_clear_error(config: Path) -> None:
+    (config.parent / "store.sqlite").write_text("this is a letter to my aunt, and no database at all " * 40)
+    result = call("incidents", "list", "--config", config)
+    assert result.exit_code == 1
+    assert "file is not a database" in result.stderr
