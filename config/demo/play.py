@@ -174,8 +174,8 @@ def _say_how_to_draw(console: Console, folder: Folder, config: AgentConfig) -> N
     width, height = picture_size(config.cameras[0], config)
     _say(
         console,
-        f"\nThe zone was the lower part of the {width}x{height} picture, the limit {OWN_LIMIT_S} s. To draw your own, copy\n"
-        f"{_short(folder.agent_file)}, put the corners of the place, in pixels, into polygon, and look at it:\n"
+        f"\nThe zone was the lower part of the {width}x{height} picture, the limit {OWN_LIMIT_S} s. To draw your own,\n"
+        f"copy {_short(folder.agent_file)}, put the corners of the place, in pixels, into polygon, and look at it:\n"
         "  PYTHONPATH=.:protos .venv/bin/python -m edge_agent.cli replay --config COPY --annotate look.mp4",
     )
 
