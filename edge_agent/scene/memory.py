@@ -107,10 +107,9 @@ class SceneMemory:
         return tuple(place.snapshot() for place in self.places)
 
     def _pass_unknown(self, place: Place, elapsed_s: float) -> None:
-        if place.missing_since_s is None:
-            place.unknown_s += elapsed_s
-        else:
-            place.pending_unknown_s += elapsed_s
+        place.pending_unknown_s += elapsed_s
+        if place.missing_since_s is not None:
+            place.missing_since_s += elapsed_s  # what nobody could see is no evidence of absence
         place.broken = True
 
     def _look(self, place: Place, found: int | None, matches: Matches, now: _Now) -> bool:
@@ -121,6 +120,7 @@ class SceneMemory:
         place.misses += 1
         if similarity >= self._appearance_needed(place):
             self._observed(place, now)
+            place.likeness_s, place.broken, place.stranger_sightings = now.at_s, False, 0
             place.sightings.append(Sighting(now.at_s, None, 0.0, now.elapsed_s, StayState.OBSERVED))
             return True
         if not place.standing:

@@ -16,6 +16,7 @@ from edge_agent.scene.stay import Box, Dwell, Stay, StayState
 HISTORY = 24
 """Sightings kept of a candidate: enough to say when it came to rest."""
 CLASSES_KEPT = 8
+_CANNOT_SAY = (StayState.OCCLUDED, StayState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Place:
     pending_s: float = 0.0
     """Time since it was last observed that is occluded if it comes back and void if it is gone."""
     pending_unknown_s: float = 0.0
-    """Of that, time in which the camera could not tell."""
+    """The same, of time in which the camera could not tell."""
     detected_share: float = 0.0
     """Share of the last frames in which it was detected."""
     misses: int = 0
@@ -121,7 +122,7 @@ class Place:
             dwell=Dwell(
                 self.observed_s,
                 self.occluded_s + (self.pending_s if self.state is StayState.OCCLUDED else 0.0),
-                self.unknown_s,
+                self.unknown_s + (self.pending_unknown_s if self.state in _CANNOT_SAY else 0.0),
             ),
             gone_from_s=gone_from_s,
             score=self.best_score,
