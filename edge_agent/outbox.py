@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from edge_agent.disk_reserve import DiskReserve
 from edge_agent.gap import Gap, GapReason
 from edge_agent.outbox_file import QueueFile
 from edge_agent.outbox_schema import (
@@ -35,12 +36,14 @@ from edge_agent.queue_status import QueueStatus
 __all__ = ["FILE_NAME", "MAX_EVENT_BYTES", "EventKind", "Outbox", "OutboxError", "quota_problem"]
 
 FILE_NAME = "outbox.sqlite"
+RESERVE_NAME = "outbox.reserve"
 MAX_EVENT_BYTES = 128 * 1024
 """Longest event: far above any real one, far below what a gRPC message may hold."""
 
 _RESERVE_SHARE = 0.05  # of the quota, kept free so that acks and records of losses always find room
 _RESERVE_PAGES = 24  # at least
 _SHED_BYTES = 16 * PAGE_BYTES  # dropped at one go at least, so that a full queue does not shed for every event
+_STEP_EVENTS = 16  # deleted at a time while the disk is full
 _DEAD_LETTER_SHARE = 16  # dead letters take at most this fraction of the quota
 
 _FILE_ERRORS = (sqlite3.Error, DamagedError)
@@ -77,9 +80,9 @@ class _DoesNotFitError(Exception):
 def quota_problem(state_dir: Path, max_bytes: int) -> str | None:
     """What is wrong if the disk has no room for the queue's quota; None if it has."""
     path = state_dir / FILE_NAME
-    held = path.stat().st_size if path.exists() else 0
+    held = sum(each.stat().st_size for each in (path, state_dir / RESERVE_NAME) if each.exists())
     free = shutil.disk_usage(state_dir).free
-    missing = max_bytes + JOURNAL_BYTES - held - free
+    missing = max_bytes + 2 * JOURNAL_BYTES - held - free
     if missing <= 0:
         return None
     return (
@@ -130,6 +133,8 @@ class Outbox:
             state_dir.mkdir(parents=True, exist_ok=True)
             self._file = QueueFile(path, self._max_pages, clock)
             problem = quota_problem(state_dir, max_bytes)
+            self._reserve = DiskReserve(state_dir / RESERVE_NAME, JOURNAL_BYTES)
+            self._reserve.keep()
         except InUseError as error:
             raise OutboxError(f"{error}: give each agent a state_dir of its own") from error
         except (OSError, sqlite3.Error, DamagedError) as error:
@@ -235,10 +240,7 @@ class Outbox:
         now = self._clock()
         gap = Gap(GapReason.REJECTED_NEW, len(refused.payloads), 0, 0, now, now)
         self._refused = gap if self._refused is None else self._refused.joined(gap)
-        try:
-            self._write(lambda _: None)
-        except _FILE_ERRORS as error:
-            self._can_go_on(error)
+        self._catch_up()
 
     # -- the uplink's side ---------------------------------------------------------------------------------------
 
@@ -297,8 +299,29 @@ class Outbox:
             try:
                 self._write(lambda draft: self._take_ack(draft, through_seq, rejected))
             except _FILE_ERRORS as error:
-                if ledger.epoch == epoch and not self._can_go_on(error):
-                    self._acked_through = through_seq
+                self._acked_through = through_seq
+                if not self._can_go_on(error) and is_full(error) and self._reserve.spend():
+                    self._ack_in_steps(through_seq)
+            else:
+                self._reserve.keep()
+
+    def _ack_in_steps(self, through_seq: int) -> None:
+        """Take an ack on a full disk: few events at a time, since each step needs room in the journal."""
+        caught_up = True
+        while caught_up and self._file.ledger.head_seq <= through_seq:
+            self._acked_through = min(through_seq, self._file.ledger.head_seq + _STEP_EVENTS - 1)
+            self._file.shrink_journal()
+            caught_up = self._catch_up()
+        self._acked_through = 0 if caught_up else through_seq
+
+    def _catch_up(self) -> bool:
+        """Write what the disk did not take before; true if it takes it now."""
+        try:
+            self._write(lambda _: None)
+        except _FILE_ERRORS as error:
+            self._can_go_on(error)
+            return False
+        return True
 
     def _take_ack(self, draft: Ledger, through_seq: int, rejected: Sequence[Rejection]) -> None:
         for each in rejected:

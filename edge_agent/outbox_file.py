@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,7 +139,7 @@ class QueueFile:
         seq = draft.next_seq
         self._db.execute(
             "INSERT INTO events (seq, kind, emitted_us, checksum, payload) VALUES (?, ?, ?, ?, ?)",
-            (seq, kind, emitted_us, event_checksum(kind, emitted_us, payload), payload),
+            (seq, kind, emitted_us, event_checksum(seq, kind, emitted_us, payload), payload),
         )
         draft.next_seq += 1
         return seq
@@ -205,7 +205,7 @@ class QueueFile:
                 if freed >= at_least_bytes:
                     break
                 freed, last = freed + len(payload), seq
-                if kind == EventKind.GAP and checksum == event_checksum(kind, emitted_us, payload):
+                if kind == EventKind.GAP and checksum == event_checksum(seq, kind, emitted_us, payload):
                     gaps.append(wire.gap_of(payload))
                 else:
                     dropped.append((seq, emitted_us))
@@ -253,7 +253,7 @@ class QueueFile:
         kind, emitted_us = EventKind.GAP.value, _to_us(now)
         self._db.execute(
             "UPDATE events SET kind = ?, emitted_us = ?, checksum = ?, payload = ? WHERE seq = ?",
-            (kind, emitted_us, event_checksum(kind, emitted_us, payload), payload, seq),
+            (kind, emitted_us, event_checksum(seq, kind, emitted_us, payload), payload, seq),
         )
         draft.damaged_events += 1
 
@@ -273,7 +273,7 @@ class QueueFile:
             for seq, kind, emitted_us, checksum, payload in rows:
                 if seq != first + len(payloads):
                     raise DamagedError(f"event {first + len(payloads)} is missing")
-                if not isinstance(payload, bytes) or checksum != event_checksum(kind, emitted_us, payload):
+                if not isinstance(payload, bytes) or checksum != event_checksum(seq, kind, emitted_us, payload):
                     damaged = seq
                     break
                 size += len(payload)
@@ -286,6 +286,11 @@ class QueueFile:
         """When the oldest event was emitted; None if there is none."""
         row = self._db.execute("SELECT emitted_us FROM events ORDER BY seq LIMIT 1").fetchone()
         return _from_us(row[0]) if row else None
+
+    def shrink_journal(self) -> None:
+        """Write the journal back and give its space to the disk; without effect if the disk does not take it."""
+        with suppress(sqlite3.OperationalError):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def used_pages(self) -> int:
         """Pages that hold something, as the running transaction leaves them."""

@@ -122,7 +122,7 @@ def _sound(
         and isinstance(emitted_us, int)
         and isinstance(payload, bytes)
         and (ledger is None or ledger.head_seq <= seq < ledger.next_seq)
-        and checksum == event_checksum(kind, emitted_us, payload)
+        and checksum == event_checksum(seq, kind, emitted_us, payload)
     )
 
 

@@ -74,9 +74,9 @@ class Ledger:
 _COLUMNS = tuple(field.name for field in fields(Ledger))
 
 
-def event_checksum(kind: str, emitted_us: int, payload: bytes) -> int:
-    """CRC-32 of an event: SQLite itself keeps none, so a flipped bit in a payload would pass unseen."""
-    return zlib.crc32(payload, zlib.crc32(f"{kind} {emitted_us} ".encode()))
+def event_checksum(seq: int, kind: str, emitted_us: int, payload: bytes) -> int:
+    """CRC-32 of an event: SQLite itself keeps none, so a flipped bit would pass unseen."""
+    return zlib.crc32(payload, zlib.crc32(f"{seq} {kind} {emitted_us} ".encode()))
 
 
 def connect(path: Path, max_pages: int) -> sqlite3.Connection:
@@ -125,6 +125,20 @@ def _set_up(db: sqlite3.Connection, max_pages: int) -> None:
         db.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
         db.execute("COMMIT")
     _verify(db)
+    _try_to_write(db)
+
+
+def _try_to_write(db: sqlite3.Connection) -> None:
+    """A header whose version was changed makes SQLite open the file for reading alone; only a write shows it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        save_ledger(db, load_ledger(db))
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        if not is_full(error):  # a full disk is no damage: the queue can be read, and its policy decides the rest
+            raise
 
 
 def _verify(db: sqlite3.Connection) -> None:
