@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,7 @@ class ModelCard:
         return next((group for group, names in self.groups.items() if name in names), None)
 
 
+_CARD_FIELD = re.compile(rb"^(family|sha256)\s*:", re.MULTILINE)
 _CARD: TypeAdapter[ModelCard] = TypeAdapter(ModelCard)
 
 
@@ -236,8 +238,17 @@ def card_paths(models_dir: Path | None = None) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in _folders(models_dir):
         for path in sorted(folder.rglob("*.yaml")):
-            found.setdefault(path.stem, path)
+            if path.stem not in found and _looks_like_a_card(path):
+                found[path.stem] = path
     return dict(sorted(found.items()))
+
+
+def _looks_like_a_card(path: Path) -> bool:
+    """True for a YAML file that names a family or a hash: other YAML may lie beside models."""
+    try:
+        return _CARD_FIELD.search(path.read_bytes()) is not None
+    except OSError:
+        return True  # the name is a card's: that it cannot be read is said when it is asked for
 
 
 def file_sha256(path: Path) -> str:

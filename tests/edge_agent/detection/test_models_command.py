@@ -67,6 +67,13 @@ def test_a_bad_card_does_not_hide_the_others(make_model: Any, tmp_path: Path) ->
     assert "unknown family" in call("list", "--models-dir", tmp_path).stderr
 
 
+def test_other_yaml_beside_models_is_no_card(make_model: Any, tmp_path: Path) -> None:
+    make_model()
+    (tmp_path / "agent.yaml").write_text("id: a\ncameras: []\n")
+    assert "agent" not in states(tmp_path)
+    assert states(tmp_path)["tiny"] == "present"
+
+
 def test_verify_looks_at_the_model_that_is_named(make_model: Any, tmp_path: Path) -> None:
     make_model()
     result = call("verify", "tiny", "--models-dir", tmp_path)
