@@ -99,14 +99,15 @@ class StreamConfig:
     """The bounds that every agent's stream is given.
 
     ``window`` is the most events on the way without an ack: at 1024 one round trip of 250 ms still carries 4000
-    events a second. ``hello_timeout_s`` ends streams that never say who they are.
+    events a second. ``hello_timeout_s`` ends streams that never say who they are. Agents send batches of up to 1 MiB,
+    so ``max_message_bytes`` leaves room for them. ``drain_s`` is how long agents have to leave when this one stops.
     """
 
     window: Annotated[int, Field(ge=1, le=100_000)] = DEFAULT_WINDOW
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = DEFAULT_MAX_BATCH
     heartbeat_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     hello_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
-    max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=64 * MIB)] = 4 * MIB
+    max_message_bytes: Annotated[int, Field(ge=2 * MIB, le=64 * MIB)] = 4 * MIB
     drain_s: Annotated[float, Field(ge=0, le=300)] = 5.0
 
 

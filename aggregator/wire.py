@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.records import CameraChange, Entry, Evidence, Gap, IncidentEvent, Opening, Phase
 
-MAX_EVENT_BYTES = 64 * 1024
+MAX_EVENT_BYTES = 128 * 1024
 """An event without its pictures takes a few hundred bytes; a hundred times that is no event."""
 MAX_TEXT = 128
 MAX_EVIDENCE = 64
@@ -48,10 +48,10 @@ def read_opening(hello: Any) -> Opening:
         epoch=hello.epoch,
         lowest_unacked_seq=hello.lowest_unacked_seq,
         next_seq=hello.next_seq,
-        agent_version=_text("versions.agent", versions.agent),
-        model_version=_text("versions.model", versions.model),
-        config_version=_text("versions.config", versions.config),
-        platform=_text("versions.platform", versions.platform),
+        agent_version=_shown(versions.agent),
+        model_version=_shown(versions.model),
+        config_version=_shown(versions.config),
+        platform=_shown(versions.platform),
     )
 
 
@@ -213,6 +213,11 @@ def _text(field: str, value: str) -> str:
     if _CONTROL.search(value):
         raise BadMessageError(f"{field} has a control character")
     return value
+
+
+def _shown(value: str) -> str:
+    """Text that is only shown: nothing is refused for it."""
+    return _CONTROL.sub(" ", value)[:MAX_TEXT]
 
 
 def _id(field: str, value: str) -> str:

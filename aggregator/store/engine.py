@@ -19,7 +19,11 @@ def writing_engine(url: URL) -> Engine:
     """An engine whose transactions take the write lock at once. SQLite gets exactly one connection."""
     if url.get_backend_name() != "sqlite":
         return _postgresql(url)
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
     engine = _sqlite(url, read_only=False)
     event.listen(engine, "begin", _begin_immediate)
     return engine

@@ -13,7 +13,7 @@ from aggregator.records import Batch, Fenced, Hole, Opened, Opening, Outcome, Qu
 from aggregator.store import agents, batches, migrate, retention, streams
 from aggregator.store.agents import AgentNote, AgentRow
 from aggregator.store.engine import reading_engine, writing_engine
-from aggregator.store.errors import UnstorableError, told_apart
+from aggregator.store.errors import StoreError, UnstorableError, told_apart
 from aggregator.store.incidents import IncidentQuery, IncidentRow, list_incidents
 from aggregator.store.migrate import Standing
 from aggregator.store.snapshot import StoreSnapshot, take_snapshot
@@ -51,7 +51,10 @@ class Store:
 
     def standing(self) -> Standing:
         """How the database's tables compare with the ones that this version knows."""
-        return migrate.standing(self._writer)
+        try:
+            return migrate.standing(self._reader)
+        except StoreError as error:
+            raise StoreError(f"{self._reader.url}: {error}") from error
 
     def migrate(self, to: str = "head") -> None:
         """Bring the tables to revision ``to``."""
