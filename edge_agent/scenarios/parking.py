@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shapely.geometry import Polygon
@@ -17,6 +17,12 @@ from edge_agent.scene.stay import Stay, StayState
 
 LEAVE_SHARE = 0.15
 """A stay leaves the zone only when its share in it is this much below ``min_overlap``: boxes jitter on the line."""
+LEAVE_LEAST = 0.5
+"""And in any case when less than this part of ``min_overlap`` is left."""
+_STEP = timedelta(minutes=1)
+"""Schedules are written in minutes."""
+_LOOK_BACK = timedelta(days=7)
+"""A stretch without frames that is longer than this counts as if the schedule had begun after it."""
 
 
 @dataclass(slots=True)
@@ -35,18 +41,26 @@ class ParkingJudge:
         self._in_force = in_force
         self._polygon = Polygon(zone.polygon)
         self._known: dict[str, _Known] = {}
+        self._always = not zone.schedule.windows and not zone.schedule.except_dates
         self.in_force_since_s: float | None = None
+        self._last_at: datetime | None = None
 
     def judge(self, moment: Moment) -> tuple[Finding, ...]:
         """One finding for each stay that stands in the zone; the end of one that was a violation is said once."""
+        lapsed_s = self._lapsed_s(moment)
+        self._last_at = moment.captured_at
         if not self._in_force(moment.captured_at):
             self.in_force_since_s = None
             return self._schedule_ended(moment)
+        findings: list[Finding] = []
+        if lapsed_s is not None:
+            self.in_force_since_s = lapsed_s
+            findings += self._schedule_ended(moment)
+        over = {finding.subject.stay_id for finding in findings if finding.subject is not None}
         if self.in_force_since_s is None:
-            self.in_force_since_s = float("-inf") if not self._zone.schedule.windows else moment.media_time_s
-        findings = []
+            self.in_force_since_s = float("-inf") if self._always else moment.media_time_s
         for stay in moment.stays:
-            if stay.standing:
+            if stay.standing and stay.stay_id not in over:
                 finding = self._judge_stay(stay, moment)
                 if finding is not None:
                     findings.append(finding)
@@ -54,12 +68,26 @@ class ParkingJudge:
         self._known = {stay_id: known for stay_id, known in self._known.items() if stay_id in present}
         return tuple(findings)
 
+    def _lapsed_s(self, moment: Moment) -> float | None:
+        """When the schedule began anew, if it ended between the moment before and this one: nobody saw that."""
+        if self._always or self._last_at is None or self.in_force_since_s is None:
+            return None
+        began = moment.captured_at.replace(second=0, microsecond=0)
+        earliest = max(self._last_at, began - _LOOK_BACK)
+        while began - _STEP > earliest:
+            if not self._in_force(began - _STEP):
+                return moment.media_time_s - (moment.captured_at - began) / timedelta(seconds=1)
+            began -= _STEP
+        return None if earliest == self._last_at else moment.media_time_s
+
     def _judge_stay(self, stay: Stay, moment: Moment) -> Finding | None:
         known = self._known.get(stay.stay_id)
         limit_s = self._limit_s(stay)
         if known is None or not known.violated:
             share = share_in(self._polygon, stay.box)
-            needed = self._zone.min_overlap - (LEAVE_SHARE if known is not None else 0.0)
+            needed = self._zone.min_overlap
+            if known is not None:
+                needed = max(needed - LEAVE_SHARE, LEAVE_LEAST * needed)
             if share < needed or limit_s <= 0:
                 self._known.pop(stay.stay_id, None)
                 return None
@@ -114,10 +142,12 @@ class ParkingJudge:
         return {
             "violated": sorted(stay_id for stay_id, known in self._known.items() if known.violated),
             "in_force_since_s": None if since is None or since == float("-inf") else since,
+            "last_at": None if self._last_at is None else self._last_at.isoformat(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from ``dump``."""
         self._known = {stay_id: _Known(violated=True) for stay_id in state["violated"]}
-        if self._zone.schedule.windows:
+        self._last_at = None if state["last_at"] is None else datetime.fromisoformat(state["last_at"])
+        if not self._always:
             self.in_force_since_s = state["in_force_since_s"]
