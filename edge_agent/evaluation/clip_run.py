@@ -80,9 +80,10 @@ class Watch:
 class ClipRun:
     """Everything that is scored or shown of one recording.
 
-    ``footage`` reaches from the first analysed frame to the last; ``footage_s`` is how much of it was seen (gaps
-    left out); ``cpu_s`` is processor time, all cores together. ``size`` is (width, height) in pixels. ``sightings``
-    maps the name of a watched box to (media time, best score) of the detections that overlapped it.
+    ``footage`` reaches from the first analysed frame to the last; ``gaps`` are the parts of it that nobody saw;
+    ``footage_s`` is how much of it was seen; ``cpu_s`` is processor time, all cores together. ``size`` is (width,
+    height) in pixels. ``sightings`` maps the name of a watched box to (media time, best score) of the detections that
+    overlapped it.
     """
 
     events: tuple[IncidentEvent, ...]
@@ -90,6 +91,7 @@ class ClipRun:
     states: tuple[StateSpan, ...]
     stills: tuple[Still, ...]
     footage: Span
+    gaps: tuple[Span, ...]
     footage_s: float
     frames: int
     started_at: datetime
@@ -114,13 +116,17 @@ class _Recorder:
     stills: list[Still] = field(default_factory=list)
     traces: dict[str, StayTrace] = field(default_factory=dict)
     sightings: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    gaps: list[Span] = field(default_factory=list)
     footage_s: float = 0.0
     last_s: float | None = None
 
     def take(self, seen: Observation) -> None:
         now_s = seen.frame.media_time_s
         if self.last_s is not None:
-            self.footage_s += min(now_s - self.last_s, max(GAP_S, self.period_s))
+            stands_for_s = max(GAP_S, self.period_s)
+            self.footage_s += min(now_s - self.last_s, stands_for_s)
+            if now_s - self.last_s > stands_for_s:
+                self.gaps.append(Span(self.last_s + stands_for_s, now_s))
         self._state(seen.view.state, now_s)
         self.last_s = now_s
         self.events.extend(seen.events)
@@ -195,6 +201,7 @@ def record(
         states=tuple(recorder.states),
         stills=tuple(recorder.stills),
         footage=Span(first_s, recorder.last_s),
+        gaps=tuple(recorder.gaps),
         footage_s=recorder.footage_s + period_s,
         frames=frames,
         started_at=captured_at - timedelta(seconds=first_s),

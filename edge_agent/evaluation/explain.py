@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_agent.evaluation.alarm import Alarm
 from edge_agent.evaluation.evaluate import Judged
 from edge_agent.evaluation.expected import TOLERANCE_S, Expected
-from edge_agent.evaluation.scorer import MIN_IOU, Outcome, Verdict, overlap
+from edge_agent.evaluation.scorer import MIN_IOU, Outcome, Verdict, delay, overlap
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.scene.stay import Box, StayState
 
@@ -24,7 +24,7 @@ def explain(judged: Judged, verdict: Verdict) -> str:
     if verdict.outcome is Outcome.AMBIGUOUS:
         return "Too close to its limit, to the border of the zone, or to a gap for the truth to tell: not scored."
     if verdict.alarm is not None and verdict.expected is not None:
-        delay_s = verdict.alarm.opened_s - verdict.expected.due_s
+        delay_s = delay(verdict.expected, verdict.alarm, judged.run.gaps)
         return f"Found {abs(delay_s):.1f} s {'after' if delay_s >= 0 else 'before'} its limit was over."
     return ""
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_agent.evaluation.alarm import Alarm
 from edge_agent.evaluation.expected import TOLERANCE_S, Expected
-from edge_agent.evaluation.truth import WidthPoint
+from edge_agent.evaluation.truth import Span, WidthPoint
 from edge_agent.scenarios.finding import ClearWidth
 from edge_agent.scene.stay import Box
 
@@ -51,7 +51,7 @@ class WidthErrors:
 class Score:
     """Counts of one clip, or of several added up. Every ratio is taken from the sums, never from other ratios.
 
-    ``delays_s`` holds, for each found incident, when it was opened minus when it was due; negative is early.
+    ``delays_s`` holds the delay of each found incident, see ``delay``.
     A ratio without a denominator is None: nothing can be said.
     """
 
@@ -174,12 +174,13 @@ def score(
     width_errors: WidthErrors = WidthErrors(),
     footage_s: float,
     cpu_s: float = 0.0,
+    gaps: Sequence[Span] = (),
 ) -> Score:
-    """The counts of one clip."""
+    """The counts of one clip. ``gaps`` are the spans of its footage that nobody saw."""
     verdicts = tuple(verdicts)
     count = {outcome: sum(v.outcome is outcome for v in verdicts) for outcome in Outcome}
     delays = (
-        verdict.alarm.opened_s - verdict.expected.due_s
+        delay(verdict.expected, verdict.alarm, gaps)
         for verdict in verdicts
         if verdict.outcome is Outcome.FOUND and verdict.alarm is not None and verdict.expected is not None
     )
@@ -193,6 +194,15 @@ def score(
         footage_s=footage_s,
         cpu_s=cpu_s,
     )
+
+
+def delay(expected: Expected, alarm: Alarm, gaps: Sequence[Span] = ()) -> float:
+    """Seconds from the moment an incident was due to its opening; negative is early.
+
+    Time within ``gaps`` does not count: no agent can report what no camera saw.
+    """
+    unseen_s = sum(max(0.0, min(gap.to_s, alarm.opened_s) - max(gap.from_s, expected.due_s)) for gap in gaps)
+    return alarm.opened_s - expected.due_s - unseen_s
 
 
 def fits(expected: Expected, alarm: Alarm) -> bool:

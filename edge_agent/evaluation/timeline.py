@@ -10,8 +10,8 @@ from edge_agent.config import PassageZone
 from edge_agent.evaluation.clip_run import StateSpan, StayTrace
 from edge_agent.evaluation.evaluate import Judged
 from edge_agent.evaluation.expected import Expected
-from edge_agent.evaluation.scorer import MIN_IOU, Outcome, Verdict, overlap
-from edge_agent.evaluation.truth import TruthEvent
+from edge_agent.evaluation.scorer import MIN_IOU, Outcome, Verdict, delay, overlap
+from edge_agent.evaluation.truth import Span, TruthEvent
 from edge_agent.scene.camera_state import CameraState
 
 _LEFT, _WIDTH, _RIGHT = 190.0, 1120.0, 20.0
@@ -114,7 +114,7 @@ def _expected_lane(drawing: _Drawing, judged: Judged, verdict: Verdict, doubles:
     due = drawing.x(item.due_s)
     drawing.line(due, top - 3, due, top + 40, "due", f"limit over at {clock(item.due_s)}")
     _what_was_seen(drawing, judged, item.truth_id, item.box, item.from_s, item.to_latest_s, top + 14)
-    _alarm_bars(drawing, [verdict, *doubles], top + 27)
+    _alarm_bars(drawing, [verdict, *doubles], judged.run.gaps, top + 27)
     drawing.y += _ROW + 10 * len(doubles) + _GAP
 
 
@@ -134,7 +134,7 @@ def _false_lane(drawing: _Drawing, judged: Judged, verdict: Verdict) -> None:
     top = drawing.y
     _row_label(drawing, top, f"false  {alarm.class_name or alarm.kind.value}", alarm.zone_id, "bad")
     _what_was_seen(drawing, judged, "", alarm.box, alarm.stay_from_s, drawing.to_s, top)
-    _alarm_bars(drawing, [verdict], top + 13)
+    _alarm_bars(drawing, [verdict], judged.run.gaps, top + 13)
     drawing.y += 28 + _GAP
 
 
@@ -176,7 +176,7 @@ def _trace(drawing: _Drawing, trace: StayTrace, from_s: float, to_s: float, y: f
         drawing.bar(span.from_s, end_s, y, 4, f'fill="{_STATES[span.state.value]}" opacity="{opacity}"', title)
 
 
-def _alarm_bars(drawing: _Drawing, verdicts: list[Verdict], y: float) -> None:
+def _alarm_bars(drawing: _Drawing, verdicts: list[Verdict], gaps: tuple[Span, ...], y: float) -> None:
     for number, verdict in enumerate(verdicts):
         alarm = verdict.alarm
         if alarm is None:
@@ -186,7 +186,7 @@ def _alarm_bars(drawing: _Drawing, verdicts: list[Verdict], y: float) -> None:
         title = f"{verdict.outcome.value}: opened {clock(alarm.opened_s)}, closed {clock(end_s)} ({why})"
         drawing.bar(alarm.opened_s, end_s, y + 10 * number, 9, f'fill="{COLOURS[verdict.outcome]}" rx="2"', title)
         if verdict.outcome is Outcome.FOUND and verdict.expected is not None:
-            delay_s = alarm.opened_s - verdict.expected.due_s
+            delay_s = delay(verdict.expected, alarm, gaps)
             drawing.text(drawing.x(alarm.opened_s) + 4, y + 7.5, f"{delay_s:+.1f} s", "delay")
 
 
@@ -256,6 +256,6 @@ def _class_of(judged: Judged, item: Expected) -> str:
 def clock(at_s: float) -> str:
     """A media time for people: seconds below ten minutes, then minutes and hours."""
     if at_s < 600:
-        return f"{at_s:g} s"
+        return f"{round(at_s, 1):g} s"
     hours, rest = divmod(round(at_s), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

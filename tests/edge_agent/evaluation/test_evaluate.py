@@ -25,7 +25,7 @@ from edge_agent.evaluation.report import write_report
 from edge_agent.evaluation.scorer import Outcome
 from edge_agent.evaluation.suite import Clip
 from edge_agent.evaluation.table import print_table
-from edge_agent.evaluation.truth import Truth, TruthEvent
+from edge_agent.evaluation.truth import Span, Truth, TruthEvent
 from edge_agent.incident_event import CloseReason, IncidentEvent, IncidentPhase, Severity
 from edge_agent.pipeline import Observation
 from edge_agent.scenarios.finding import ClearWidth, FindingKind, Scenario
@@ -259,6 +259,7 @@ def test_footage_is_the_time_that_was_seen_without_the_gaps() -> None:
     run = recorded(observation(frame(t)) for t in (0.0, 1.0, 2.0, 302.0, 303.0))
     assert (run.footage.from_s, run.footage.to_s) == (0, 303)
     assert run.footage_s == 1 + 1 + 10 + 1 + 1
+    assert run.gaps == (Span(12, 302),)
     assert [(span.from_s, span.to_s) for span in run.states] == [(0, 2), (302, 303)]
 
 

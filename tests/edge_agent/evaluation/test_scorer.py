@@ -25,7 +25,7 @@ from edge_agent.evaluation.scorer import (
     overlap,
     score,
 )
-from edge_agent.evaluation.truth import WidthPoint
+from edge_agent.evaluation.truth import Span, WidthPoint
 from edge_agent.scenarios.finding import ClearWidth, FindingKind, Scenario
 
 HERE = (100.0, 100.0, 200.0, 160.0)
@@ -166,6 +166,13 @@ def test_the_delay_is_counted_from_the_moment_the_limit_was_over() -> None:
     assert counted.delays_s == (-3.5, 1)
     assert counted.alarm_delay_median_s == -1.25
     assert counted.alarm_delay_worst_s == -3.5
+
+
+def test_time_that_nobody_saw_is_no_delay() -> None:
+    verdicts = judge([stay(0, 900)], [alarm(420, None)])
+    assert score(verdicts, footage_s=60).delays_s == (400,)
+    gaps = (Span(5, 15), Span(18, 300), Span(330, 420), Span(500, 600))
+    assert score(verdicts, footage_s=60, gaps=gaps).delays_s == (30,)
 
 
 def test_ratios() -> None:
