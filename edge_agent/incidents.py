@@ -23,6 +23,8 @@ CRITICAL_AFTER = 6.0
 """And a critical one after this many."""
 WIDTH_STEP_M = 0.2
 """A change of the clear width that is worth an update: two wheelchair wheels' width."""
+MOST_CLOSED = 500
+"""Subjects remembered after their incident was closed: a car that stays over night is another incident each day."""
 
 _ENDS = {
     FindingState.LEFT: CloseReason.LEFT,
@@ -58,6 +60,7 @@ class IncidentBook:
         self._model_version = model_version
         self._config_version = config_version
         self.open: dict[Key, OpenIncident] = {}
+        self._times_closed: dict[str, int] = {}
 
     def apply(self, findings: Iterable[Finding], moment: Moment) -> tuple[IncidentEvent, ...]:
         """The events that this moment's findings make, in the order of the findings."""
@@ -78,17 +81,21 @@ class IncidentBook:
             if held.event.incident_id == incident_id:
                 self.open[key] = replace(held, event=replace(held.event, evidence=evidence))
 
-    def dump(self) -> list[dict[str, Any]]:
-        """The open incidents as JSON values."""
-        return [
-            {"event": _EVENT.dump_python(held.event, mode="json"), "unknown_since_s": held.unknown_since_s}
-            for held in self.open.values()
-        ]
+    def dump(self) -> dict[str, Any]:
+        """The open incidents, and how often those of whom were closed, as JSON values."""
+        return {
+            "open": [
+                {"event": _EVENT.dump_python(held.event, mode="json"), "unknown_since_s": held.unknown_since_s}
+                for held in self.open.values()
+            ],
+            "times_closed": self._times_closed,
+        }
 
-    def load(self, state: list[dict[str, Any]], zones: set[str]) -> None:
+    def load(self, state: dict[str, Any], zones: set[str]) -> None:
         """Go on from ``dump``, with the incidents of ``zones`` alone: a zone may have been removed since."""
         self.open = {}
-        for item in state:
+        self._times_closed = {str(about): int(times) for about, times in state["times_closed"].items()}
+        for item in state["open"]:
             event = _EVENT.validate_python(item["event"])
             if event.zone in zones:
                 since = item["unknown_since_s"]
@@ -121,6 +128,10 @@ class IncidentBook:
         self, key: Key, held: OpenIncident, reason: CloseReason, finding: Finding | None, moment: Moment
     ) -> IncidentEvent:
         del self.open[key]
+        about = self._named(held.event.zone, held.event.kind, held.event.stay_id, held.event.stay_from)
+        self._times_closed[about] = self._times_closed.pop(about, 0) + 1
+        if len(self._times_closed) > MOST_CLOSED:
+            del self._times_closed[next(iter(self._times_closed))]
         event = self._changed(held.event, IncidentPhase.CLOSED, finding, moment)
         return replace(event, close_reason=reason)
 
@@ -183,10 +194,16 @@ class IncidentBook:
         )
 
     def _identify(self, finding: Finding, moment: Moment) -> str:
-        """The same for the same recording, and for the same stay after a restart."""
+        """The same for the same recording and after a restart; another one each time that a violation opens anew."""
         began: datetime = moment.captured_at - timedelta(seconds=moment.media_time_s - finding.since_s)
-        about = finding.subject.stay_id if finding.subject else began.isoformat()
-        text = f"{self._agent_id}|{self._camera_id}|{finding.zone_id}|{finding.kind.value}|{about}"
+        about = self._named(finding.zone_id, finding.kind, finding.subject.stay_id if finding.subject else "", began)
+        times = self._times_closed.get(about, 0)
+        return hashlib.sha256(f"{about}|{times}".encode()).hexdigest()[:32] if times else about
+
+    def _named(self, zone: str, kind: FindingKind, stay_id: str, began: datetime) -> str:
+        """What names a violation: the stay in its zone, or the passage and when it began."""
+        subject = stay_id or began.isoformat()
+        text = f"{self._agent_id}|{self._camera_id}|{zone}|{kind.value}|{subject}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
