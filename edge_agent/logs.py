@@ -11,7 +11,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
+# Up to the last @ before a space: passwords hold slashes and more than they may, and hiding too much does no harm.
+_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"<>]*@")
 _SECRET = re.compile(
     r"(?P<name>[?&](?:password|passwd|pwd|pass|token|access_token|api_?key|key|secret|sig|signature|auth)=)[^&\s#'\"]+",
     re.IGNORECASE,

@@ -6,7 +6,6 @@ policies do, is in ``docs/outbox.md``.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import structlog
 from edge_agent.disk_reserve import DiskReserve
 from edge_agent.gap import Gap, GapReason
 from edge_agent.outbox_file import QueueFile
+from edge_agent.outbox_quota import FILE_NAME, RESERVE_NAME, Quota, quota_problem
 from edge_agent.outbox_schema import (
     JOURNAL_BYTES,
     PAGE_BYTES,
@@ -32,19 +32,15 @@ from edge_agent.outbox_schema import (
 )
 from edge_agent.queue_batch import Batch, EventKind, FullPolicy, Position, Rejection
 from edge_agent.queue_status import QueueStatus
+from edge_agent.shared_commit import Append, WaitingRoom
 
 __all__ = ["FILE_NAME", "MAX_EVENT_BYTES", "EventKind", "Outbox", "OutboxError", "quota_problem"]
 
-FILE_NAME = "outbox.sqlite"
-RESERVE_NAME = "outbox.reserve"
 MAX_EVENT_BYTES = 128 * 1024
 """Longest event: far above any real one, far below what a gRPC message may hold."""
 
-_RESERVE_SHARE = 0.05  # of the quota, kept free so that acks and records of losses always find room
-_RESERVE_PAGES = 24  # at least
 _SHED_BYTES = 16 * PAGE_BYTES  # dropped at one go at least, so that a full queue does not shed for every event
 _STEP_EVENTS = 16  # deleted at a time while the disk is full
-_DEAD_LETTER_SHARE = 16  # dead letters take at most this fraction of the quota
 
 _FILE_ERRORS = (sqlite3.Error, DamagedError)
 
@@ -56,39 +52,12 @@ class OutboxError(Exception):
     """The queue cannot be opened; the message says why and what to do."""
 
 
-class _Append:
-    """One call of ``append`` on its way into a commit that it may share with others."""
-
-    __slots__ = ("done", "error", "kind", "payloads", "seqs")
-
-    def __init__(self, payloads: tuple[bytes, ...], kind: EventKind) -> None:
-        self.payloads = payloads
-        self.kind = kind
-        self.seqs = range(0)
-        self.done = False
-        self.error: BaseException | None = None
-
-
 class _DoesNotFitError(Exception):
     """What is to be written does not fit into the quota; ``hopeless`` if dropping more would not help."""
 
     def __init__(self, hopeless: bool) -> None:
         super().__init__()
         self.hopeless = hopeless
-
-
-def quota_problem(state_dir: Path, max_bytes: int) -> str | None:
-    """What is wrong if the disk has no room for the queue's quota; None if it has."""
-    path = state_dir / FILE_NAME
-    held = sum(each.stat().st_size for each in (path, state_dir / RESERVE_NAME) if each.exists())
-    free = shutil.disk_usage(state_dir).free
-    missing = max_bytes + 2 * JOURNAL_BYTES - held - free
-    if missing <= 0:
-        return None
-    return (
-        f"queue.max_bytes is {max_bytes}, but the disk of {state_dir} has only {free} bytes free: "
-        f"free {missing} bytes or lower queue.max_bytes"
-    )
 
 
 def _utc_now() -> datetime:
@@ -112,17 +81,16 @@ class Outbox:
         clock: Callable[[], datetime] = _utc_now,
         make_room: Callable[[int], bool] | None = None,
     ) -> None:
-        self._max_pages = max_bytes // PAGE_BYTES
-        self._reserve_pages = max(_RESERVE_PAGES, int(self._max_pages * _RESERVE_SHARE))
-        if self._max_pages < 4 * self._reserve_pages:
-            raise OutboxError(f"queue.max_bytes is {max_bytes}: use at least {4 * _RESERVE_PAGES * PAGE_BYTES}")
+        try:
+            self._quota = Quota.of(max_bytes)
+        except ValueError as error:
+            raise OutboxError(str(error)) from error
         self._policy = FullPolicy(when_full)
         self._clock = clock
         self._make_room = make_room
         self._on_append: Callable[[], None] | None = None
         self._lock = threading.Lock()
-        self._waiting_lock = threading.Lock()
-        self._waiting: list[_Append] = []
+        self._waiting = WaitingRoom()
         self._held_through = 0
         self._acked_through = 0  # an ack that the disk did not take yet
         self._refused: Gap | None = None  # losses that the disk did not take yet
@@ -131,7 +99,7 @@ class Outbox:
         path = state_dir / FILE_NAME
         try:
             state_dir.mkdir(parents=True, exist_ok=True)
-            self._file = QueueFile(path, self._max_pages, clock)
+            self._file = QueueFile(path, self._quota.max_pages, clock)
             problem = quota_problem(state_dir, max_bytes)
             self._reserve = DiskReserve(state_dir / RESERVE_NAME, JOURNAL_BYTES)
             self._reserve.keep()
@@ -164,11 +132,10 @@ class Outbox:
         for payload in payloads:
             if len(payload) > MAX_EVENT_BYTES:
                 raise ValueError(f"an event of {len(payload)} bytes is longer than {MAX_EVENT_BYTES}")
-        mine = _Append(tuple(payloads), kind)
+        mine = Append(tuple(payloads), kind)
         if not mine.payloads:
             return mine.seqs
-        with self._waiting_lock:
-            self._waiting.append(mine)
+        self._waiting.enter(mine)
         with self._lock:
             if not mine.done:
                 self._commit_waiting()
@@ -179,8 +146,7 @@ class Outbox:
         return mine.seqs
 
     def _commit_waiting(self) -> None:
-        with self._waiting_lock:
-            group, self._waiting = self._waiting, []
+        group = self._waiting.take_all()
         try:
             if not self._commit(group):
                 for each in group:
@@ -188,15 +154,16 @@ class Outbox:
                         self._refuse(each)
         except BaseException as error:
             for each in group:
-                each.error = error
+                if not each.seqs:
+                    each.error = error
             raise
         finally:
             for each in group:
                 each.done = True
 
-    def _commit(self, group: list[_Append]) -> bool:
+    def _commit(self, group: list[Append]) -> bool:
         """Commit ``group``, dropping the oldest events if that is the policy; false if it was not taken."""
-        size = sum(len(payload) for each in group for payload in each.payloads)
+        size = sum(each.size_bytes for each in group)
         drop_bytes, tries_left = 0, 2
         while True:
             try:
@@ -214,13 +181,12 @@ class Outbox:
                     each.seqs = seqs
                 return True
 
-    def _add(self, group: list[_Append], drop_bytes: int, draft: Ledger) -> list[range]:
+    def _add(self, group: list[Append], drop_bytes: int, draft: Ledger) -> list[range]:
         held = draft.head_seq <= self._held_through
         if drop_bytes:
             self._file.drop_oldest(draft, drop_bytes)
         hopeless = self._policy is FullPolicy.REJECT_NEW or held or draft.head_seq == draft.next_seq
-        # What is on the way must not be dropped, so until its ack new events may use half of the reserve.
-        limit = self._max_pages - (self._reserve_pages // 2 if held else self._reserve_pages)
+        limit = self._quota.event_pages(held=held)
         taken = []
         try:
             for each in group:
@@ -236,7 +202,7 @@ class Outbox:
             raise _DoesNotFitError(hopeless)
         return taken
 
-    def _refuse(self, refused: _Append) -> None:
+    def _refuse(self, refused: Append) -> None:
         now = self._clock()
         gap = Gap(GapReason.REJECTED_NEW, len(refused.payloads), 0, 0, now, now)
         self._refused = gap if self._refused is None else self._refused.joined(gap)
@@ -274,7 +240,7 @@ class Outbox:
             return batch
 
     def _record_losses(self) -> None:
-        if self._file.used_pages() <= self._max_pages - self._reserve_pages:
+        if self._file.used_pages() <= self._quota.event_pages(held=False):
             self._write(self._file.insert_losses)
 
     def release(self) -> None:
@@ -326,7 +292,7 @@ class Outbox:
     def _take_ack(self, draft: Ledger, through_seq: int, rejected: Sequence[Rejection]) -> None:
         for each in rejected:
             if draft.head_seq <= each.seq <= through_seq:
-                self._file.bury(draft, each, self._max_pages * PAGE_BYTES // _DEAD_LETTER_SHARE)
+                self._file.bury(draft, each, self._quota.dead_letter_bytes)
                 draft.dead_letters += 1
                 _log.error("event_rejected", seq=each.seq, reason=each.reason)
         self._file.delete_through(draft, through_seq)
@@ -364,7 +330,7 @@ class Outbox:
                 next_seq=ledger.next_seq,
                 size_bytes=self._file.size_bytes(),
                 used_bytes=used_bytes,
-                max_bytes=self._max_pages * PAGE_BYTES,
+                max_bytes=self._quota.max_bytes,
                 oldest_emitted_at=oldest,
                 dropped_events=ledger.dropped_events,
                 rejected_events=ledger.rejected_events + (self._refused.events_lost if self._refused else 0),
