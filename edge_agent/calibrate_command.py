@@ -132,7 +132,7 @@ def _row(zone: PassageZone, calibration: Calibration) -> list[str]:
     length_m = float(np.linalg.norm(middles_m[1] - middles_m[0]))
     scales = sorted(calibration.pixel_scale(middle)[1] for middle in middles_px)
     narrowest_px = calibration.to_pixels(np.array(empty.narrowest_m))
-    known_to_m = calibration.length_uncertainty_m(*narrowest_px)
+    known_to_m = calibration.length_uncertainty_m(narrowest_px[0], narrowest_px[1])
     return [
         _disagreement(calibration),
         f"{empty.width_m:.2f} m",

@@ -8,16 +8,32 @@ from datetime import datetime
 from typing import Protocol
 
 from edge_agent.scenarios.finding import ClearWidth, Finding
-from edge_agent.scene.stay import Stay
+from edge_agent.scene.stay import Box, Stay, StayState
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing that stands in a passage, for evidence. Pixels are those of the frame that was measured.
+
+    ``stay_id`` names the stay it is, None for a thing without a class. ``limits_width`` is true for the one or two
+    between which the passage is narrowest.
+    """
+
+    box: Box
+    footprint_px: tuple[tuple[float, float], ...]
+    state: StayState
+    since_s: float
+    stay_id: str | None = None
+    limits_width: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
     """What was measured of one passage zone: its clear width, and how many people stand in it.
 
-    ``standing_people`` counts people who keep their place; ``crowd_density`` is people per square metre of the zone.
-    ``narrowest_px`` is where the widest path is narrowest, two border points in pixels, for drawing; ``path_px`` the
-    path itself.
+    ``standing_people`` counts people who keep their place; ``crowd_density`` is how many of them stand on a square
+    metre where they stand closest. ``narrowest_px`` is where the widest path is narrowest, two border points in
+    pixels, for drawing; ``path_px`` the path itself. ``obstacles`` are the things that stand in it.
     """
 
     clear_width: ClearWidth
@@ -25,6 +41,7 @@ class Passage:
     crowd_density: float = 0.0
     path_px: tuple[tuple[float, float], ...] = ()
     narrowest_px: tuple[tuple[float, float], tuple[float, float]] | None = None
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

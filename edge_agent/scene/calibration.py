@@ -98,12 +98,12 @@ class Calibration:
                 f"ground, or correct the calibration's points"
             )
 
-    def pixel_scale(self, point_px: Sequence[float]) -> tuple[float, float]:
+    def pixel_scale(self, point_px: Sequence[float] | Array) -> tuple[float, float]:
         """(least, most) metres on the ground that one pixel spans at a point."""
         singular = np.linalg.svd(self._ground_per_pixel(point_px), compute_uv=False)
         return float(singular[1]), float(singular[0])
 
-    def uncertainty_m(self, point_px: Sequence[float], pixel_noise_px: float = 0.0) -> float:
+    def uncertainty_m(self, point_px: Sequence[float] | Array, pixel_noise_px: float = 0.0) -> float:
         """One standard deviation, metres, of the ground position of a pixel known to ``pixel_noise_px``."""
         point = np.asarray(point_px, np.float64)
         per_parameter = self._ground_per_parameter(point)
@@ -113,7 +113,7 @@ class Calibration:
         return float(np.sqrt(max(np.linalg.eigvalsh(spread)[1], 0.0)))
 
     def length_uncertainty_m(
-        self, from_px: Sequence[float], to_px: Sequence[float], pixel_noise_px: float = 0.0
+        self, from_px: Sequence[float] | Array, to_px: Sequence[float] | Array, pixel_noise_px: float = 0.0
     ) -> float:
         """One standard deviation, metres, of the ground distance of two pixels, each known to ``pixel_noise_px``.
 

@@ -1,0 +1,162 @@
+"""What a zone looks like when nothing stands in it, kept slowly and told apart from light.
+
+Pixels are compared in logarithms, where light is an addition: brightness (the mean of the three logarithms) and two
+colour ratios, which a change of light leaves nearly alone. For every pixel two looks are kept: the background, and
+the one that has *settled* there now. A pixel shows a thing when what has settled differs from the background in a way
+that light cannot explain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.capture.frame import Image
+from edge_agent.scene.patch import Mask
+
+Look = NDArray[np.float32]
+"""(height, width, 3): brightness, red against green, blue against green; natural logarithms."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundRules:
+    """What tells a thing from light. Differences are of natural logarithms: 0.1 is about ten per cent."""
+
+    log_offset: float = 12.0
+    """Added to every channel before the logarithm: keeps sensor noise in the dark from looking like colour."""
+    same_brightness: float = 0.10
+    """Two looks of one surface agree this well from frame to frame (sensor and compression noise, three sigma)."""
+    same_colour: float = 0.08
+    """The same for the colour ratios."""
+    thing_colour: float = 0.20
+    """Colour difference that no shadow makes: skylight turns a shadow blue by up to 0.15."""
+    brightest_light: float = 0.45
+    """Brightening that sun coming through still explains, beyond what the whole picture did."""
+    deepest_shadow: float = -0.95
+    """Darkening that a shadow still explains: a hard shadow keeps a third of the light or more."""
+    rough: float = 0.14
+    """Scatter of the difference within a small window from which the surface itself is another: under light alone
+    the difference is even."""
+    rough_window_px: int = 7
+    rough_core_px: int = 9
+    """Roughness must fill a disc of this size: the edge of a shadow is rough too, but is a thin line."""
+    thin_dark: float = 0.5
+    """How much darker than both its sides a thin line must have become to be a tyre or a rod and no thin shadow."""
+    settle_s: float = 0.8
+    """A look counts as settled when it has kept for so long: a walker's coat passes a pixel faster."""
+    settle_sightings: int = 2
+    """and in so many frames after the first, whatever the sampling period."""
+    settle_weight: float = 0.3
+    """Weight of a new frame in the settled look."""
+    light_absorb_s: float = 25.0
+    """Time constant with which a settled change of light becomes background: sun shadows move by minutes."""
+    background_absorb_s: float = 8.0
+    """The same for what is background already; averages noise out."""
+    relit_share: float = 0.5
+    """Share of the zone that must change at once, and settle, for it to be the light (night mode) and not things."""
+
+
+RULES = BackgroundRules()
+
+LIGHT_SAMPLE = 7
+"""Every so manieth pixel is enough to measure the light of the whole zone."""
+
+
+class Background:
+    """Background and settled look of one crop of the picture. Feed it frames in order of media time."""
+
+    def __init__(self, shape: tuple[int, int], rules: BackgroundRules = RULES) -> None:
+        self.rules = rules
+        self.background: Look = np.zeros((*shape, 3), np.float32)
+        self.known: Mask = np.zeros(shape, bool)
+        self.settled: Look = np.zeros((*shape, 3), np.float32)
+        self.settled_since_s = np.full(shape, np.inf)
+        self._sightings = np.zeros(shape, np.int32)
+        self._logs = np.log(np.arange(256) + rules.log_offset).astype(np.float32)
+
+    def look(self, crop: Image) -> Look:
+        """The logarithmic look of a picture."""
+        blue, green, red = cv2.split(cv2.LUT(cv2.GaussianBlur(crop, (3, 3), 0), self._logs))
+        return np.asarray(cv2.merge([(blue + green + red) / 3, red - green, blue - green]), np.float32)
+
+    def observe(self, crop: Image, hidden: Mask, held: Mask, watched: Mask, now_s: float) -> Look:
+        """Take in one frame; returns its look in the background's light.
+
+        ``hidden`` pixels show people: nothing is learnt from them. ``held`` pixels belong to standing things. The
+        light of the whole ``watched`` zone is measured on the rest and taken out.
+        """
+        look = self.look(crop)
+        reference = np.flatnonzero(self.known & watched & ~hidden & ~held)[::LIGHT_SAMPLE]
+        if len(reference) >= 20:
+            difference = look.reshape(-1, 3)[reference] - self.background.reshape(-1, 3)[reference]
+            look -= np.median(difference, axis=0)
+        keeps = self.alike(look, self.settled) & (self._sightings > 0)
+        fresh, stays = ~hidden & ~keeps, ~hidden & keeps
+        cv2.copyTo(look, fresh.view(np.uint8), self.settled)
+        self.settled_since_s[fresh] = now_s
+        cv2.accumulateWeighted(look, self.settled, self.rules.settle_weight, stays.view(np.uint8))
+        self._sightings += stays
+        self._sightings[fresh] = 1
+        return look
+
+    def has_settled(self, now_s: float) -> Mask:
+        """Pixels whose look has kept for long enough."""
+        kept: Mask = (self._sightings > self.rules.settle_sightings) & (
+            self.settled_since_s <= now_s - self.rules.settle_s + 1e-6
+        )
+        return kept
+
+    def alike(self, first: Look, second: Look, slack: float = 1.0) -> Mask:
+        """Pixels at which two looks are of one surface in one light, with ``slack`` times the usual noise."""
+        brightness, red, blue = cv2.split(cv2.absdiff(first, second))
+        colour = self.rules.same_colour * slack
+        same: Mask = (brightness < self.rules.same_brightness * slack) & (red * red + blue * blue < colour * colour)
+        return same
+
+    def shows_thing(self) -> Mask:
+        """Pixels at which what has settled is no background in any light."""
+        rules = self.rules
+        brightness, red, blue = cv2.split(self.settled - self.background)
+        thing = (red * red + blue * blue > rules.thing_colour**2) | (brightness > rules.brightest_light)
+        thing |= brightness < rules.deepest_shadow
+        size = (rules.rough_window_px, rules.rough_window_px)
+        mean = cv2.blur(brightness, size)
+        variance = cv2.blur(brightness * brightness, size) - mean * mean
+        rough = ((variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)).view(np.uint8)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.rough_core_px, rules.rough_core_px))
+        thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
+        lines = cv2.morphologyEx(brightness, cv2.MORPH_BLACKHAT, disc)
+        thing |= (lines > rules.thin_dark) & (brightness < -rules.thin_dark)
+        shown: Mask = thing & self.known
+        return shown
+
+    def absorb(self, held: Mask, things: Mask, watched: Mask, now_s: float, elapsed_s: float) -> None:
+        """Let settled light and settled background flow into the background; never what is held or shows a thing."""
+        settled = self.has_settled(now_s)
+        new = settled & ~self.known & ~held
+        cv2.copyTo(self.settled, new.view(np.uint8), self.background)
+        self.known |= new
+        if self._is_relit(settled, things & ~held, watched & ~held):
+            self.adopt(settled & ~held)
+            return
+        calm = settled & ~held & ~things
+        same = calm & self.alike(self.settled, self.background)
+        for pixels, time_s in (
+            (same, self.rules.background_absorb_s),
+            (calm & ~same, self.rules.light_absorb_s),
+        ):
+            weight = 1 - float(np.exp(-elapsed_s / time_s))
+            cv2.accumulateWeighted(self.settled, self.background, weight, pixels.view(np.uint8))
+
+    def adopt(self, pixels: Mask) -> None:
+        """Make what has settled at ``pixels`` the background at once: what was there went away."""
+        cv2.copyTo(self.settled, pixels.view(np.uint8), self.background)
+        self.known |= pixels
+
+    def _is_relit(self, settled: Mask, changed: Mask, watched: Mask) -> bool:
+        seen = np.count_nonzero(settled & watched)
+        least = self.rules.relit_share * max(int(seen), 0.5 * int(np.count_nonzero(watched)))
+        return bool(np.count_nonzero(settled & changed & watched) > least)

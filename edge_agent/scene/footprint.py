@@ -1,0 +1,249 @@
+"""Where a thing stands on the ground, from its box or its silhouette.
+
+A silhouette covers the ground that the thing stands on and, because things have height, ground behind it. Two ways
+take that back. A thing with a class has a shape of known size: the place and direction at which that shape fills
+the box are sought. A thing without a class is taken as the tallest upright prism that still fills its silhouette:
+a box seen from above then gives its true base, and a flat thing everything it covers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry import MultiPoint, Polygon
+from shapely.geometry.base import BaseGeometry
+from shapely.ops import unary_union
+
+from edge_agent.detection.detections import ClassGroup
+from edge_agent.scene.calibration import Calibration
+from edge_agent.scene.stay import Box
+from edge_agent.scene.upright import Upright
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The size of a kind of thing, metres, and how much single ones differ (one standard deviation, relative)."""
+
+    length_m: float
+    width_m: float
+    height_m: float
+    spread: float
+    wheel_m: float | None = None
+    """Radius of the wheels of a two-wheeler, whose width is that of its handlebar; None for a solid thing."""
+
+
+SHAPES: dict[str, Shape] = {
+    "bicycle": Shape(1.65, 0.55, 1.02, 0.08, wheel_m=0.33),
+    "e-bike": Shape(1.75, 0.60, 1.05, 0.08, wheel_m=0.31),
+    "motorcycle": Shape(1.85, 0.72, 1.12, 0.09, wheel_m=0.29),
+    "scooter": Shape(1.75, 0.68, 1.12, 0.09, wheel_m=0.25),
+    "car": Shape(4.35, 1.80, 1.50, 0.07),
+    "van": Shape(5.2, 2.0, 2.1, 0.10),
+    "truck": Shape(6.5, 2.3, 2.8, 0.20),
+    "bus": Shape(11.5, 2.55, 3.0, 0.08),
+}
+GROUP_SHAPES: dict[ClassGroup, Shape] = {
+    ClassGroup.CYCLE: SHAPES["bicycle"],
+    ClassGroup.VEHICLE: SHAPES["car"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FootprintRules:
+    """How silhouettes and boxes are trusted."""
+
+    cell_m: float = 0.04
+    """Raster of the ground for silhouettes."""
+    height_step_m: float = 0.1
+    tallest_m: float = 2.0
+    """Prisms are sought up to here; what is above does not stand in the way of a wheelchair."""
+    explained: float = 0.93
+    """Share of a silhouette that a prism must fill: its outline is good to a pixel or two."""
+    side_noise: float = 0.03
+    """One standard deviation of a detection box's left, right and lower side, as a share of its size."""
+    top_noise: float = 0.12
+    """The same for its upper side: detectors leave room above thin handlebars."""
+    least_noise_px: float = 1.5
+    """No side is known better than this."""
+    outline_noise_px: float = 1.5
+    """One standard deviation of a silhouette's outline."""
+    largest_m: float = 12.0
+    """Ground further behind a thing's foot than this is not searched."""
+
+
+RULES = FootprintRules()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Footprint:
+    """Ground that a thing stands on, metres, and one standard deviation of where its border lies."""
+
+    shape: BaseGeometry
+    uncertainty_m: float
+
+
+def shape_for(group: ClassGroup, class_name: str) -> Shape | None:
+    """The known size of a class, else of its group, else None."""
+    return SHAPES.get(class_name) or GROUP_SHAPES.get(group)
+
+
+def footprint_of_box(
+    box: Box, shape: Shape, upright: Upright, calibration: Calibration, frame_size: tuple[int, int]
+) -> Footprint | None:
+    """The footprint of a thing of known size that fills ``box``; None if its foot is not on the ground.
+
+    A side that touches the picture's border is not the thing's own and is left out of the fit.
+    """
+    foot = calibration.to_ground([[(box[0] + box[2]) / 2, box[3]]])[0]
+    if not np.isfinite(foot).all():
+        return None
+    size = np.array([box[2] - box[0], box[3] - box[1]])
+    noise = np.maximum(
+        np.array([RULES.side_noise, RULES.top_noise, RULES.side_noise, RULES.side_noise]) * size[[0, 1, 0, 1]],
+        RULES.least_noise_px,
+    )
+    cut = np.array([box[0] <= 1, box[1] <= 1, box[2] >= frame_size[0] - 1, box[3] >= frame_size[1] - 1])
+    noise = np.where(cut, 1e6, noise)
+    angles = np.arange(0.0, 2 * np.pi, np.pi / 24)
+    model = _points_of(shape)
+    away = foot - upright.camera_m[:2]
+    away /= max(float(np.linalg.norm(away)), 1e-9)
+    start = foot + away * shape.width_m / 2
+    parameters = np.column_stack([np.tile(start, (len(angles), 1)), np.zeros(len(angles))])
+    target = np.array(box, np.float64)
+
+    def residuals(now: Array) -> Array:
+        placed = _placed(model, now, angles)
+        pixels = upright.to_pixels(placed)
+        sides = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
+        return np.concatenate([(sides - target) / noise, now[:, 2:3] / shape.spread], axis=1)
+
+    slopes = np.zeros((len(angles), 5, 3))
+    steps = np.array([0.02, 0.02, 0.01])
+    for _ in range(6):
+        here = residuals(parameters)
+        for index in range(3):
+            moved = parameters.copy()
+            moved[:, index] += steps[index]
+            slopes[:, :, index] = (residuals(moved) - here) / steps[index]
+        normal = slopes.transpose(0, 2, 1) @ slopes + 1e-6 * np.eye(3)
+        change = -np.linalg.solve(normal, slopes.transpose(0, 2, 1) @ here[:, :, None])[:, :, 0]
+        parameters = parameters + np.clip(change, [-1.0, -1.0, -0.1], [1.0, 1.0, 0.1])
+    cost = np.sum(residuals(parameters) ** 2, axis=1)
+    if not np.isfinite(cost).any():
+        return None
+    best = int(np.nanargmin(cost))
+    placed = _placed(model, parameters[best : best + 1], angles[best : best + 1])[0]
+    place_covariance = np.linalg.inv(slopes[best].T @ slopes[best] + 1e-6 * np.eye(3))[:2, :2]
+    # Directions that fit nearly as well put the border elsewhere: that belongs to the uncertainty.
+    likely = np.exp(-0.5 * (cost - cost[best]).clip(0, 50))
+    turn = np.sqrt(np.sum(likely * np.sin(angles - angles[best]) ** 2) / np.sum(likely)) * shape.length_m / 4
+    spread = np.sqrt(max(float(np.linalg.eigvalsh(place_covariance)[0]), 0.0))
+    return Footprint(MultiPoint(placed[:, :2]).convex_hull, float(np.hypot(spread, min(turn, shape.length_m / 4))))
+
+
+def footprint_of_silhouette(
+    mask: NDArray[np.bool_], origin_px: tuple[float, float], scale: float, upright: Upright, calibration: Calibration
+) -> Footprint | None:
+    """The footprint of a thing of unknown shape; None if its foot is not on the ground.
+
+    ``mask`` (height, width) is a part of the picture that begins at ``origin_px`` (x, y) and is ``scale`` times as
+    large as there.
+    """
+    if not mask.any():
+        return None
+    outline = _outline_px(mask) / scale + np.asarray(origin_px)
+    ground = calibration.to_ground(outline)
+    ground = ground[np.isfinite(ground).all(axis=1)]
+    if len(ground) < 3:
+        return None
+    near = float(np.linalg.norm(ground - upright.camera_m[:2], axis=1).min())
+    ground = ground[np.linalg.norm(ground - upright.camera_m[:2], axis=1) < near + RULES.largest_m]
+    low = ground.min(axis=0) - 0.2
+    cell = RULES.cell_m
+    count = np.ceil((ground.max(axis=0) + 0.2 - low) / cell).astype(int)
+    while count[0] * count[1] > 250_000:
+        cell *= 2
+        count = np.ceil((ground.max(axis=0) + 0.2 - low) / cell).astype(int)
+    thing = mask.astype(np.uint8)
+    to_cells = np.array([[1 / cell, 0, -low[0] / cell - 0.5], [0, 1 / cell, -low[1] / cell - 0.5], [0, 0, 1.0]])
+    to_mask = np.array([[scale, 0, -scale * origin_px[0] - 0.5], [0, scale, -scale * origin_px[1] - 0.5], [0, 0, 1.0]])
+    heights = np.arange(0.0, RULES.tallest_m + 1e-9, RULES.height_step_m)
+    maps = [to_mask @ upright.plane(float(height)) @ np.linalg.inv(to_cells) for height in heights]
+    size = (int(count[0]), int(count[1]))
+    base = cv2.warpPerspective(thing, np.linalg.inv(maps[0]), size, flags=cv2.INTER_NEAREST)
+    prisms = [base]
+    for level in range(1, len(heights)):
+        above = cv2.warpPerspective(thing, np.linalg.inv(maps[level]), size, flags=cv2.INTER_NEAREST)
+        prisms.append(prisms[-1] & above)
+    best = base
+    total = int(np.count_nonzero(thing))
+    for level in range(len(heights) - 1, 0, -1):
+        if not prisms[level].any():
+            continue
+        cover = np.zeros_like(thing)
+        for below in range(level + 1):
+            cover |= cv2.warpPerspective(
+                prisms[level], maps[below], (thing.shape[1], thing.shape[0]), flags=cv2.INTER_NEAREST
+            )
+        cover = cv2.dilate(cover, np.ones((3, 3), np.uint8)) & thing
+        if np.count_nonzero(cover) >= RULES.explained * total:
+            best = prisms[level]
+            break
+    shape = _outlined(best, low, cell)
+    if shape is None:
+        return None
+    middle = calibration.to_pixels(np.array([[shape.centroid.x, shape.centroid.y]]))[0]
+    fine, _ = calibration.pixel_scale(middle)
+    return Footprint(shape, float(fine * RULES.outline_noise_px / scale))
+
+
+def _points_of(shape: Shape) -> Array:
+    """Outstanding points (n, 3) of a thing that stands at the origin and looks along x."""
+    length, width, height = shape.length_m, shape.width_m, shape.height_m
+    if shape.wheel_m is None:
+        return np.array(
+            [[x * length / 2, y * width / 2, z * height] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (0.0, 1.0)]
+        )
+    turn = np.arange(0, 2 * np.pi, np.pi / 4)
+    wheels = [
+        [side * (length / 2 - shape.wheel_m) + shape.wheel_m * np.cos(a), y, shape.wheel_m + shape.wheel_m * np.sin(a)]
+        for side in (-1.0, 1.0)
+        for a in turn
+        for y in (-0.03, 0.03)
+    ]
+    bar = [[0.30 * length, y * width / 2, height] for y in (-1.0, 1.0)]
+    saddle = [[-0.18 * length, y * 0.08, 0.9 * height] for y in (-1.0, 1.0)]
+    pedals = [[-0.02 * length, y * 0.4 * width, 0.3 * height] for y in (-1.0, 1.0)]
+    return np.array([*wheels, *bar, *saddle, *pedals])
+
+
+def _placed(model: Array, parameters: Array, angles: Array) -> Array:
+    """The model (n, 3) at each of (k, 3) parameters (x, y, log size) and (k,) directions: (k, n, 3)."""
+    size = np.exp(parameters[:, 2])[:, None]
+    sine, cosine = np.sin(angles)[:, None], np.cos(angles)[:, None]
+    x = parameters[:, :1] + size * (cosine * model[:, 0] - sine * model[:, 1])
+    y = parameters[:, 1:2] + size * (sine * model[:, 0] + cosine * model[:, 1])
+    return np.stack([x, y, size * model[:, 2]], axis=2)
+
+
+def _outline_px(mask: NDArray[np.bool_]) -> Array:
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return np.concatenate([contour[:, 0, :] for contour in contours]).astype(np.float64)
+
+
+def _outlined(cells: NDArray[np.uint8], low: Array, cell: float) -> BaseGeometry | None:
+    """The union of the cells that are set, as polygons in metres, or None."""
+    contours, _ = cv2.findContours(cells, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    parts = []
+    for contour in contours:
+        points = (contour[:, 0, :] + 0.5) * cell + low
+        # Contours run through the middles of the border cells: half a cell is missing all round.
+        part = Polygon(points) if len(points) > 3 else MultiPoint(points)
+        parts.append(part.buffer(cell / 2, quad_segs=2))
+    return unary_union(parts).simplify(cell / 4) if parts else None

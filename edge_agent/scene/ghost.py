@@ -1,0 +1,105 @@
+"""Ghosts: places that something has left, which differ from the background only because it is still in there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.scene.background import Background, Look
+from edge_agent.scene.patch import Mask, Patch
+
+
+@dataclass(frozen=True, slots=True)
+class GhostRules:
+    """What tells a place that was left from a thing that came."""
+
+    deviation: float = 3.0
+    """How many times the ground's scatter (or the noise, if more) a look must differ from the ground around it to
+    stand out from it."""
+    ring_px: int = 20
+    """How far around a pixel its ground is looked for; further where there is none so near."""
+    least_ground: float = 0.08
+    """Share of that window that must be ground to be believed."""
+    share: float = 0.15
+    """Share of a region that must be left ground for its pixels to be judged one by one; else the outline decides."""
+    edges: float = 1.25
+    """How much stronger the background's edges along the outline must be than those of now."""
+
+
+RULES = GhostRules()
+
+
+def left_behind(region: Patch, background: Background, ground: Mask, rules: GhostRules = RULES) -> Mask:
+    """The pixels of a region at which something left, a mask of the region's shape.
+
+    ``ground``: where in the crop the background shows the bare zone. Pixels are judged by what stands out from the
+    ground around them: the background (it left) or what is there now (it came). Where the ground is too uneven to
+    tell, the outline is: what stands there has edges now, what left has them in the background.
+    """
+    reach = 4 * rules.ring_px
+    rows, columns = ground.shape
+    x1, y1, x2, y2 = region.box
+    window = np.s_[max(y1 - reach, 0) : min(y2 + reach, rows), max(x1 - reach, 0) : min(x2 + reach, columns)]
+    inner = Patch(region.x - window[1].start, region.y - window[0].start, region.mask)
+    free = ground[window].copy()
+    near = np.zeros(free.shape, bool)
+    inner.add_to(near)
+    free &= ~(cv2.dilate(near.view(np.uint8), np.ones((9, 9), np.uint8)) > 0)
+    before_look, now_look = background.background[window], background.settled[window]
+    mean, scatter = _ground_around(before_look, free, rules)
+    noise = np.array(
+        [background.rules.same_brightness, background.rules.same_colour, background.rules.same_colour], np.float32
+    )
+    scale = np.maximum(scatter, noise / rules.deviation)
+    now = np.abs((now_look - mean) / scale).max(axis=2)[inner.part]
+    before = np.abs((before_look - mean) / scale).max(axis=2)[inner.part]
+    left: Mask = (now < rules.deviation) & (before > rules.deviation) & region.mask
+    came = (now > rules.deviation) & (before < rules.deviation) & region.mask
+    if np.count_nonzero(left) > rules.share * region.area:
+        # What neither test decides goes with the larger part.
+        undecided = region.mask & ~left & ~came
+        if np.count_nonzero(left) > 2 * np.count_nonzero(came):
+            left |= undecided & (now < before)
+        return left
+    if np.count_nonzero(came) > rules.share * region.area:
+        return np.zeros_like(region.mask)
+    if _outline(inner, before_look) > rules.edges * _outline(inner, now_look):
+        return region.mask.copy()
+    return np.zeros_like(region.mask)
+
+
+def _ground_around(look: Look, free: Mask, rules: GhostRules) -> tuple[Look, Look]:
+    """Mean and scatter of the free pixels around each pixel, from the nearest window that holds enough of them."""
+    mean = np.zeros_like(look)
+    scatter = np.full_like(look, 1.0)
+    open_pixels = np.ones(free.shape, bool)
+    weight = free.astype(np.float32)
+    for growth in (1, 2, 4):
+        side = 2 * growth * rules.ring_px + 1
+        share = cv2.blur(weight, (side, side))
+        usable = open_pixels & (share > rules.least_ground)
+        if not usable.any():
+            continue
+        count = np.maximum(share, 1e-6)[:, :, None]
+        here = cv2.blur(look * weight[:, :, None], (side, side)) / count
+        squares = cv2.blur(look * look * weight[:, :, None], (side, side)) / count
+        mean[usable] = here[usable]
+        scatter[usable] = np.sqrt(np.maximum(squares - here * here, 0))[usable]
+        open_pixels &= ~usable
+    return mean, scatter
+
+
+def _outline(region: Patch, look: NDArray[np.float32]) -> float:
+    """Mean edge strength along the outline of a region."""
+    whole = np.zeros(look.shape[:2], bool)
+    region.add_to(whole)
+    kernel = np.ones((3, 3), np.uint8)
+    body = whole.view(np.uint8)
+    band = (cv2.dilate(body, kernel, iterations=2) - cv2.erode(body, kernel, iterations=2)) > 0
+    strength = np.zeros(whole.shape, np.float32)
+    for plane in cv2.split(look):
+        strength += np.hypot(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
+    return float(strength[band].mean()) if band.any() else 0.0

@@ -1,0 +1,303 @@
+"""Measures one passage on every analysed frame: what stands in it, and how wide a way is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from edge_agent.capture.frame import Frame
+from edge_agent.config import PassageZone
+from edge_agent.detection.detections import ClassGroup, Detections
+from edge_agent.scenarios.finding import ClearWidth
+from edge_agent.scenarios.moment import Obstacle, Passage
+from edge_agent.scene.background import Background
+from edge_agent.scene.boxes import intersections, iou
+from edge_agent.scene.calibration import Calibration
+from edge_agent.scene.camera_state import View
+from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width
+from edge_agent.scene.footprint import Footprint, footprint_of_box, footprint_of_silhouette, shape_for
+from edge_agent.scene.meter_memory import dump_meter, load_meter
+from edge_agent.scene.standing_objects import StandingObject, StandingObjects
+from edge_agent.scene.standing_people import StandingPeople
+from edge_agent.scene.stay import Box, Stay, StayState
+from edge_agent.scene.upright import Upright
+from edge_agent.scene.zone_crop import ZoneCrop
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRules:
+    """How detections, stays and regions of change are put together."""
+
+    person_score: float = 0.3
+    """Least score of a person who hides what is behind: a missed one costs more than a doubtful one."""
+    person_margin: float = 0.08
+    """A person's box is grown by this share of its sides: arms and bags stick out."""
+    not_person_iou: float = 0.5
+    """A person detected where a cycle is detected, or stands, with this overlap is the cycle seen amiss,"""
+    not_person_score: float = 0.7
+    """unless it scores more than the cycle's score divided by this."""
+    same_thing_share: float = 0.6
+    """A region of change of which this share lies in a stay's box is that stay."""
+    tight_iou: float = 0.5
+    """From this overlap on the region's own box is the better box of the stay: it is good to a pixel."""
+    box_change: float = 0.02
+    """A stay's footprint is found anew when its box has changed by this share of its size."""
+    known_share: float = 0.5
+    """Share of the zone that must have been seen bare or settled once before a width is given."""
+    marked_px: float = 1.5
+    """How well the zone's walls are marked in the picture."""
+
+
+METER_RULES = MeterRules()
+
+
+@dataclass(slots=True, eq=False)
+class _Standing:
+    """One thing that may stand in the passage, with what belongs to it."""
+
+    box: Box
+    state: StayState
+    since_s: float
+    footprint: Footprint
+    stay_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solved:
+    """The last answer and the footprints it was for."""
+
+    key: tuple[bytes, ...]
+    answer: ClearPassage
+    path_m: tuple[tuple[float, float], ...]
+
+
+class PassageMeter:
+    """The meter of one passage zone. Feed it every analysed frame of its camera in order of media time.
+
+    ``frame_size`` is (width, height) of the frames, on which the zone's polygon and the calibration are given. Raises
+    ``CalibrationError`` or ``CorridorError`` when zone and calibration do not make a passage.
+    """
+
+    def __init__(
+        self,
+        zone: PassageZone,
+        calibration: Calibration,
+        frame_size: tuple[int, int],
+        rules: MeterRules = METER_RULES,
+    ) -> None:
+        calibration.require_ground(zone.polygon)
+        self.zone_id = zone.id
+        self._rules = rules
+        self._calibration = calibration
+        self._frame_size = frame_size
+        self._upright = Upright.of(calibration, frame_size)
+        ends = [_pair(calibration.to_ground(end)) for end in zone.ends]
+        self._corridor = Corridor.between([_point(p) for p in calibration.to_ground(zone.polygon)], ends)
+        self._crop = ZoneCrop.around(zone.polygon, calibration, self._upright, frame_size)
+        self._background = Background(self._crop.shape)
+        self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px)
+        self._people = StandingPeople(self._corridor.outline)
+        self._stay_footprints: dict[str, tuple[Box, Footprint | None]] = {}
+        self._object_footprints: dict[int, tuple[int, Footprint | None]] = {}
+        self._solved: _Solved | None = None
+        self._last_s: float | None = None
+
+    def measure(self, frame: Frame, view: View, detections: Detections, stays: tuple[Stay, ...]) -> Passage:
+        """The passage after this frame. The width is None while the camera cannot tell.
+
+        ``detections`` are in pixels of the frame, boxes of ``stays`` in those of the reference view; what comes back is
+        in pixels of the frame.
+        """
+        now_s = frame.media_time_s
+        if not view.can_see:
+            return Passage(ClearWidth(None, None, now_s))
+        if (frame.width, frame.height) != self._frame_size:
+            raise ValueError(
+                f"zone {self.zone_id!r}: the frame is {frame.width}x{frame.height} pixels, not "
+                f"{self._frame_size[0]}x{self._frame_size[1]} as the zone was given for"
+            )
+        moved = np.array([*view.shift_px, *view.shift_px], np.float32)
+        people = self._people_boxes(detections, stays, moved)
+        self._look(frame, view, people, now_s)
+        standing, density = self._people.observe(self._feet(people), now_s)
+        things = self._things(stays)
+        known = np.count_nonzero(self._background.known & self._crop.ground)
+        if known < self._rules.known_share * np.count_nonzero(self._crop.ground):
+            return Passage(ClearWidth(None, None, now_s), standing, density)
+        return self._solve(things, standing, density, view.shift_px, now_s)
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart, as JSON values."""
+        return dump_meter(self._background, self._objects)
+
+    def load(self, kept: dict[str, Any]) -> None:
+        """Take up what ``dump`` gave. Raises ``ValueError`` when it does not fit this zone."""
+        try:
+            load_meter(kept, self._background, self._objects)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise ValueError(f"zone {self.zone_id!r}: the kept background cannot be used: {error}") from error
+
+    def _people_boxes(
+        self, detections: Detections, stays: tuple[Stay, ...], moved: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(n, 4) boxes of people in the reference view, without things that were taken for people."""
+        rules = self._rules
+        groups = np.array([group.value for group in detections.groups], object)
+        boxes = detections.boxes - moved if len(detections) else detections.boxes
+        is_person = (groups == ClassGroup.PERSON.value) & (detections.scores >= rules.person_score)
+        people, scores = boxes[is_person], detections.scores[is_person]
+        is_cycle = groups == ClassGroup.CYCLE.value
+        rivals = [boxes[is_cycle]]
+        rival_scores = [detections.scores[is_cycle]]
+        for stay in stays:
+            if stay.standing and stay.class_group is ClassGroup.CYCLE and stay.state is not StayState.ABSENT:
+                rivals.append(np.array([stay.box], np.float32))
+                rival_scores.append(np.array([stay.score], np.float32))
+        cycles, cycle_scores = np.concatenate(rivals), np.concatenate(rival_scores)
+        if len(people) and len(cycles):
+            same = (iou(people, cycles) >= rules.not_person_iou) & (
+                scores[:, None] * rules.not_person_score <= cycle_scores[None, :]
+            )
+            people = people[~same.any(axis=1)]
+        return np.asarray(people, np.float32).reshape(-1, 4)
+
+    def _look(self, frame: Frame, view: View, people: NDArray[np.float32], now_s: float) -> None:
+        crop = self._crop
+        hidden = np.zeros(crop.shape, bool)
+        for box in people:
+            crop.cover(hidden, box, self._rules.person_margin)
+        elapsed_s = 0.0 if self._last_s is None else max(now_s - self._last_s, 0.0)
+        self._last_s = now_s
+        look = self._background.observe(
+            crop.of(frame.image, view.shift_px), hidden, self._objects.held(), crop.watched, now_s
+        )
+        changed = self._background.shows_thing()
+        self._objects.observe(self._background, look, changed, hidden, now_s)
+        self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
+
+    def _feet(self, people: NDArray[np.float32]) -> NDArray[np.float64]:
+        if not len(people):
+            return np.zeros((0, 2))
+        return self._calibration.to_ground(np.column_stack([(people[:, 0] + people[:, 2]) / 2, people[:, 3]]))
+
+    def _things(self, stays: tuple[Stay, ...]) -> list[_Standing]:
+        """Everything that stands, each once: stays with a footprint, then regions of change that are no stay."""
+        regions = [thing for thing in self._objects.objects if thing.standing]
+        own_boxes = {thing.object_id: self._crop.to_frame(thing.region.box) for thing in regions}
+        found: list[_Standing] = []
+        taken: set[int] = set()
+        shown = [
+            stay
+            for stay in stays
+            if stay.standing and stay.state is not StayState.ABSENT and stay.class_group is not ClassGroup.PERSON
+        ]
+        for stay in shown:
+            target = np.array([stay.box], np.float32)
+            best_box, best_iou = stay.box, self._rules.tight_iou
+            for thing in regions:
+                box = np.array([own_boxes[thing.object_id]], np.float32)
+                overlap = float(iou(box, target)[0, 0])
+                if overlap >= best_iou:
+                    best_box, best_iou = own_boxes[thing.object_id], overlap
+                inside = float(intersections(box, target)[0, 0]) / max(float(intersections(box, box)[0, 0]), 1.0)
+                if inside >= self._rules.same_thing_share and shape_for(stay.class_group, stay.class_name):
+                    taken.add(thing.object_id)
+            footprint = self._stay_footprint(stay, best_box)
+            if footprint is not None:
+                found.append(_Standing(stay.box, stay.state, stay.from_s, footprint, stay.stay_id))
+        self._stay_footprints = {
+            stay.stay_id: self._stay_footprints[stay.stay_id] for stay in shown if stay.stay_id in self._stay_footprints
+        }
+        for thing in regions:
+            footprint = self._object_footprint(thing)
+            if thing.object_id not in taken and footprint is not None:
+                found.append(_Standing(own_boxes[thing.object_id], thing.state, thing.since_s, footprint))
+        self._object_footprints = {thing.object_id: self._object_footprints[thing.object_id] for thing in regions}
+        return [thing for thing in found if thing.footprint.shape.intersects(self._corridor.outline)]
+
+    def _stay_footprint(self, stay: Stay, box: Box) -> Footprint | None:
+        shape = shape_for(stay.class_group, stay.class_name)
+        if shape is None:
+            return None
+        kept = self._stay_footprints.get(stay.stay_id)
+        size = max(box[2] - box[0], box[3] - box[1], 1.0)
+        if kept is None or np.abs(np.subtract(kept[0], box)).max() > self._rules.box_change * size:
+            kept = box, footprint_of_box(box, shape, self._upright, self._calibration, self._frame_size)
+            self._stay_footprints[stay.stay_id] = kept
+        return kept[1]
+
+    def _object_footprint(self, thing: StandingObject) -> Footprint | None:
+        kept = self._object_footprints.get(thing.object_id)
+        if kept is None or kept[0] != thing.version:
+            region, crop = thing.region, self._crop
+            origin = (crop.left + region.x / crop.scale, crop.top + region.y / crop.scale)
+            footprint = footprint_of_silhouette(region.mask, origin, crop.scale, self._upright, self._calibration)
+            kept = thing.version, footprint
+            self._object_footprints[thing.object_id] = kept
+        return kept[1]
+
+    def _solve(
+        self, things: list[_Standing], standing: int, density: float, shift_px: tuple[float, float], now_s: float
+    ) -> Passage:
+        shapes = [thing.footprint.shape for thing in things]
+        key = tuple(shape.wkb for shape in shapes)
+        if self._solved is None or key != self._solved.key:
+            answer = clear_width(self._corridor, shapes)
+            self._solved = _Solved(key, answer, clear_path(self._corridor, shapes, answer.width_m))
+        answer, path_m = self._solved.answer, self._solved.path_m
+        limiting = {side for side in answer.gap_sides if side >= 0}
+        shift = np.asarray(shift_px)
+        narrowest_px = self._calibration.to_pixels(np.array(answer.narrowest_m))
+        uncertainty_m = float(
+            np.sqrt(
+                self._calibration.length_uncertainty_m(narrowest_px[0], narrowest_px[1], self._rules.marked_px) ** 2
+                + sum(things[side].footprint.uncertainty_m ** 2 for side in limiting)
+            )
+        )
+        obstacles = tuple(
+            Obstacle(
+                box=_moved(thing.box, shift_px),
+                footprint_px=_points(self._calibration.to_pixels(_ring(thing.footprint.shape)) + shift),
+                state=thing.state,
+                since_s=thing.since_s,
+                stay_id=thing.stay_id,
+                limits_width=index in limiting,
+            )
+            for index, thing in enumerate(things)
+        )
+        path_px = self._calibration.to_pixels(np.array(path_m)) + shift if path_m else np.zeros((0, 2))
+        return Passage(
+            clear_width=ClearWidth(answer.width_m, uncertainty_m, now_s),
+            standing_people=standing,
+            crowd_density=density,
+            path_px=_points(path_px),
+            narrowest_px=_pair(narrowest_px + shift),
+            obstacles=obstacles,
+        )
+
+
+def _point(point: NDArray[np.float64]) -> tuple[float, float]:
+    return float(point[0]), float(point[1])
+
+
+def _points(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    return tuple(_point(point) for point in points)
+
+
+def _pair(points: NDArray[np.float64]) -> tuple[tuple[float, float], tuple[float, float]]:
+    return _point(points[0]), _point(points[1])
+
+
+def _moved(box: Box, shift_px: tuple[float, float]) -> Box:
+    dx, dy = shift_px
+    return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
+
+
+def _ring(shape: BaseGeometry) -> NDArray[np.float64]:
+    """The outline of a footprint; of its largest part, if it has several."""
+    part = max(getattr(shape, "geoms", [shape]), key=lambda polygon: polygon.area)
+    return np.asarray(part.convex_hull.buffer(1e-6).exterior.coords, np.float64)
