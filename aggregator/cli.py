@@ -75,15 +75,14 @@ def _told(command: F) -> F:
     type=click.Path(path_type=Path),
     help="Write the bound addresses as JSON here once serving.",
 )
-@click.option("--verbose", is_flag=True, help="Log more.")
 @_told
-def serve_command(config_path: Path, migrate: bool, ready_file: Path | None, verbose: bool) -> None:
+def serve_command(config_path: Path, migrate: bool, ready_file: Path | None) -> None:
     """Take agents' streams and serve /metrics until SIGTERM or Ctrl-C.
 
     A new store gets its tables by itself; an older one only with --migrate. On SIGTERM agents are asked to come back
     later, and all that they sent is stored and acknowledged first.
     """
-    set_up_logs(verbose=verbose)
+    set_up_logs()
     config = load_config(config_path)
     asyncio.run(serve(config, migrate=migrate, ready_file=ready_file))
 
@@ -152,7 +151,7 @@ def incidents_list(
         for row in rows:
             click.echo(json.dumps({name: _plain(getattr(row, name)) for name in IncidentRow.__dataclass_fields__}))
         return
-    table = Table("opened", "agent", "camera", "zone", "what", "class", "severity", "observed", "width", "state")
+    table = Table("opened (UTC)", "agent", "camera", "zone", "what", "class", "severity", "observed", "width", "state")
     for row in rows:
         table.add_row(*_cells(row))
     _show(table)
@@ -177,7 +176,7 @@ def agents_list(config_path: Path, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps({name: _plain(getattr(row, name)) for name in (*names, *times)}))
         return
-    table = Table("agent", "state", "version", "model", "config", "platform", "first seen", "last seen")
+    table = Table("agent", "state", "version", "model", "config", "platform", "first seen (UTC)", "last seen (UTC)")
     for row in rows:
         table.add_row(*(getattr(row, name) for name in names), _clock(row.first_seen_at), _clock(row.last_seen_at))
     _show(table)
@@ -193,7 +192,7 @@ def _existing_store(config: AggregatorConfig) -> Iterator[Store]:
 
 def _show(table: Table) -> None:
     """On a terminal as wide as it is, elsewhere as wide as the table needs."""
-    Console(width=None if sys.stdout.isatty() else 250).print(table)
+    Console(width=None if sys.stdout.isatty() else 250, markup=False).print(table)
 
 
 def _plain(value: object) -> object:

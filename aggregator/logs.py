@@ -8,7 +8,7 @@ import sys
 import structlog
 
 
-def set_up_logs(*, verbose: bool = False) -> None:
+def set_up_logs() -> None:
     """Send structlog's events to stderr."""
     on_terminal = sys.stderr.isatty()
     processors: list[structlog.typing.Processor] = [
@@ -22,7 +22,7 @@ def set_up_logs(*, verbose: bool = False) -> None:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

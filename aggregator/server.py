@@ -78,13 +78,17 @@ class IngestServer:
         self._draining = True
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
         drain_s = self._shared.config.stream.drain_s
-        await asyncio.gather(*(stream.drain(drain_s) for stream in self._current.values()))
+        asking = [asyncio.create_task(stream.drain(drain_s)) for stream in self._current.values()]
+        if asking:
+            await asyncio.wait(asking, timeout=drain_s)  # an agent that reads nothing must not hold up the others
         if not await self._wait_until_none_left(drain_s):
             log.info("agents that did not leave are sent away", streams=len(self._streams))
             for stream in self._streams:
                 stream.finish()
             await self._wait_until_none_left(drain_s)
         await self._server.stop(STOP_GRACE_S)
+        for task in asking:
+            task.cancel()
 
     async def _connect(self, _requests: Any, context: Any) -> None:
         stream = AgentStream(self._shared, context, self._took_over)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,12 +16,15 @@ from typing import Any
 
 import grpc
 from clearway.v1 import camera_pb2, incident_pb2, ingest_pb2, ingest_pb2_grpc, scene_pb2
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 
 from aggregator.config import AggregatorConfig, CommitConfig, MetricsConfig, StreamConfig
 from aggregator.service import Service, open_store
 from aggregator.store.store import Store
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 EPOCH = b"0123456789abcdef"
 OPENED_AT_S = 1_760_000_000
@@ -201,6 +205,27 @@ async def serving(config: AggregatorConfig, store: Store | None = None) -> Async
     finally:
         await service.stop()
         opened.close()
+
+
+def scrape(address: str) -> str:
+    """What ``/metrics`` says."""
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        body: bytes = answer.read()
+    return body.decode()
+
+
+def samples(text: str) -> Samples:
+    """Every sample by name and labels."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def total(found: Samples, name: str, **labels: str) -> float:
+    """The sum over all series of this name that have these labels."""
+    return sum(value for (known, has), value in found.items() if known == name and set(labels.items()) <= has)
 
 
 class Process:

@@ -28,7 +28,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def filled(config: Path) -> Path:
     """A store with an open incident of an hour ago and a closed one of long ago."""
-    recent = event("recent", camera="south")
+    recent = event("recent", camera="south", class_name="[b]car[/b]")
     recent.incident.opened_at.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
     with Store(make_url(f"sqlite:///{config.parent}/store.sqlite")) as store:
         store.migrate()
@@ -97,6 +97,7 @@ def test_incidents_are_listed_for_programs(filled: Path) -> None:
 def test_incidents_are_listed_for_people(filled: Path) -> None:
     text = call("incidents", "list", "--config", filled).stdout
     assert "parking parked" in text
+    assert "[b]car[/b]" in text
     assert "left 2025-10-09 08:54:50" in text
     assert "open" in text
 

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from clearway.v1 import camera_pb2, ingest_pb2, scene_pb2
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import URL
 
 from aggregator.config import MetricsConfig
 from aggregator.service import Service
-from tests.aggregator.harness import OPENED_AT_S, Agent, camera_change, config_for, event, gap, rows, serving
+from tests.aggregator.harness import (
+    OPENED_AT_S,
+    Agent,
+    Samples,
+    camera_change,
+    config_for,
+    event,
+    gap,
+    rows,
+    samples,
+    scrape,
+    serving,
+    total,
+)
 
 Run = Callable[[Any], None]
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def scrape(address: str) -> str:
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
-        body: bytes = answer.read()
-    return body.decode()
-
-
-def samples(text: str) -> Samples:
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def total(found: Samples, name: str, **labels: str) -> float:
-    """The sum over all series of this name that have these labels."""
-    return sum(value for (known, has), value in found.items() if known == name and set(labels.items()) <= has)
 
 
 def heartbeat() -> ingest_pb2.Heartbeat:

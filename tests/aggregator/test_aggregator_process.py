@@ -13,8 +13,7 @@ import grpc
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.aggregator.harness import PLAIN, Agent, Process, event, rows
-from tests.aggregator.test_aggregator_metrics import samples, scrape, total
+from tests.aggregator.harness import PLAIN, Agent, Process, event, rows, samples, scrape, total
 
 Run = Callable[[Any], None]
 
