@@ -44,7 +44,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _asked_to_stop)
     try:
-        _play(arguments, Console())
+        _play(arguments, Console(width=None if sys.stdout.isatty() else 110))
     except ConfigError as error:
         return _failed(2, *error.problems)
     except (SourceError, ProgramError) as error:
@@ -120,7 +120,7 @@ def _metrics_address(log: Path) -> str | None:
     """What the agent says in its log: it takes a free port, so only it knows which."""
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
         if '"agent_started"' in line:
-            return str(json.loads(line)["metrics"])
+            return f"http://127.0.0.1:{json.loads(line)['metrics_port']}/metrics"
     return None
 
 
@@ -157,9 +157,9 @@ def _watch(
 
 def _sum_up(console: Console, known: Known, lookout: Lookout, folder: Folder, starts: dict[str, datetime]) -> None:
     if not console.is_terminal and known.incidents:
-        console.print(incident_table(known, starts), width=110)
+        console.print(incident_table(known, starts))
     closed = sum(incident.closed_at is not None for incident in known.incidents)
-    _say(console, f"{len(known.incidents)} incidents opened, {closed} closed.\n")
+    _say(console, f"incidents opened: {len(known.incidents)}, closed: {closed}\n")
     stills = lookout.stills()
     if stills:
         _say(console, "stills, people masked")

@@ -61,9 +61,9 @@ class Lines:
                     f"{_at(incident.closed_at, start)}  closed  {_subject(incident)}: {incident.reason}",
                 )
         for camera, width in known.widths_m.items():
-            if abs(width - self._widths.get(camera, -WIDTH_STEP_M)) >= WIDTH_STEP_M:
+            at = known.frames_at.get(camera)
+            if at is not None and abs(width - self._widths.get(camera, -WIDTH_STEP_M)) >= WIDTH_STEP_M:
                 self._widths[camera] = width
-                at = known.frames_at.get(camera)
                 self._say(camera, f"{_at(at, self._starts[camera])}  width   {width:.2f} m clear")
 
     def close(self) -> None:

@@ -79,6 +79,7 @@ class Lookout:
         self._store = store
         self._aggregator = aggregator_metrics
         self._agent = agent_metrics
+        self._frames_at: dict[str, datetime] = {}
 
     def look(self) -> Known:
         """Everything as it is now."""
@@ -89,14 +90,13 @@ class Lookout:
                 states[labels["camera"]] = labels["state"]
             elif name == "clearway_passage_clear_width_meters":
                 widths[labels["camera"]] = value
-        frames: dict[str, datetime] = {}
         waiting: int | None = None
         for name, labels, value in _scrape(self._agent):
             if name == "clearway_agent_last_frame_timestamp_seconds":
-                frames[labels["camera"]] = datetime.fromtimestamp(value, UTC)
+                self._frames_at[labels["camera"]] = datetime.fromtimestamp(value, UTC)
             elif name == "clearway_agent_queue_pending_events":
                 waiting = int(value)
-        return Known(self._incidents(), states, widths, frames, waiting)
+        return Known(self._incidents(), states, widths, dict(self._frames_at), waiting)
 
     def stills(self) -> list[Still]:
         """The pictures that incidents refer to, oldest first."""
