@@ -54,6 +54,13 @@ def dump_place(place: Place) -> dict[str, Any]:
 
 def load_place(state: dict[str, Any]) -> Place:
     """The place that ``dump_place`` wrote. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else."""
+    try:
+        return _load_place(state)
+    except (AttributeError, IndexError, cv2.error) as error:
+        raise ValueError(f"what was kept of a place cannot be read: {error}") from error
+
+
+def _load_place(state: dict[str, Any]) -> Place:
     box = tuple(float(side) for side in state["box"])
     if len(box) != 4:
         raise ValueError(f"a box has four sides, not {len(box)}")
@@ -65,7 +72,7 @@ def load_place(state: dict[str, Any]) -> Place:
         open_start=bool(state["open_start"]),
     )
     for name in _PLAIN:
-        setattr(place, name, state[name])
+        setattr(place, name, _like(getattr(place, name), state[name], name))
     place.state = StayState(state["state"])
     place.votes = {str(name): float(votes) for name, votes in state["votes"].items()}
     place.group_votes = {ClassGroup(group): float(votes) for group, votes in state["group_votes"].items()}
@@ -78,6 +85,20 @@ def load_place(state: dict[str, Any]) -> Place:
     )
     place.picture = _load_picture(state["picture"])
     return place
+
+
+def _like(default: Any, value: Any, name: str) -> Any:
+    """``value`` if it is of the kind that the field has by default. Raises ``TypeError``."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if default is None:
+        fits = number or value is None
+    elif isinstance(default, float):
+        fits = number
+    else:
+        fits = type(value) is type(default)
+    if not fits:
+        raise TypeError(f"{name} of a place cannot be {value!r}")
+    return value
 
 
 def _dump_picture(picture: Picture | None) -> str | None:
