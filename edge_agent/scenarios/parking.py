@@ -13,8 +13,11 @@ from edge_agent.config import ParkingZone
 from edge_agent.scenarios.finding import Finding, FindingKind, FindingState, Scenario
 from edge_agent.scenarios.ground_contact import share_in
 from edge_agent.scenarios.moment import Moment
+from edge_agent.scenarios.traffic import Traffic
 from edge_agent.scene.stay import Stay, StayState
 
+FIRST_LOOK_S = 10.0
+"""A vehicle that stood there when the agent first looked is not reported before this: it may wait like all around it."""
 LEAVE_SHARE = 0.15
 """A stay leaves the zone only when its share in it is this much below ``min_overlap``: boxes jitter on the line."""
 LEAVE_LEAST = 0.5
@@ -42,6 +45,7 @@ class ParkingJudge:
         self._polygon = Polygon(zone.polygon)
         self._known: dict[str, _Known] = {}
         self._always = not zone.schedule.windows and not zone.schedule.except_dates
+        self._traffic = Traffic()
         self.in_force_since_s: float | None = None
         self._last_at: datetime | None = None
 
@@ -49,6 +53,8 @@ class ParkingJudge:
         """One finding for each stay that stands in the zone; the end of one that was a violation is said once."""
         lapsed_s = self._lapsed_s(moment)
         self._last_at = moment.captured_at
+        if moment.can_see:
+            self._traffic.observe(moment.stays, moment.media_time_s)
         if not self._in_force(moment.captured_at):
             self.in_force_since_s = None
             return self._schedule_ended(moment)
@@ -98,7 +104,9 @@ class ParkingJudge:
         if stay.state is StayState.UNKNOWN or not moment.can_see:
             state = FindingState.UNKNOWN if known.violated else FindingState.PENDING
             return self._finding(stay, state, limit_s, counted_s)
-        if not known.violated and counted_s >= limit_s and stay.state is StayState.OBSERVED:
+        enough_s = max(limit_s, FIRST_LOOK_S) if stay.open_start else limit_s
+        due = counted_s >= enough_s and stay.state is StayState.OBSERVED
+        if due and not known.violated and not self._traffic.waits(stay, moment.media_time_s):
             known.violated = True
         state = FindingState.VIOLATION if known.violated else FindingState.PENDING
         return self._finding(stay, state, limit_s, counted_s)

@@ -33,6 +33,7 @@ from edge_agent.scene.memory_state import dump_place, load_place
 from edge_agent.scene.place import Place, Sighting
 from edge_agent.scene.sightings import Matches, match
 from edge_agent.scene.stay import Box, Stay, StayState
+from edge_agent.scene.usual_size import UsualSizes
 
 
 class SceneMemory:
@@ -48,6 +49,7 @@ class SceneMemory:
         self.last_s: float | None = None
         self._before: LookTable | None = None
         self._resumed = False
+        self._sizes = UsualSizes(self._rules)
 
     def observe(self, frame: Frame, view: View, detections: Detections) -> tuple[Stay, ...]:
         """The stays after this frame, candidates included; a stay that has ended is in it once, as ``absent``."""
@@ -67,6 +69,7 @@ class SceneMemory:
             for place in self.places:
                 self._pass_unknown(place, elapsed_s)
             now.elapsed_s = 0.0
+        self._sizes.learn(now.detections, now.boxes)
         matches = match(self.places, now.boxes, now.detections, self._rules)
         ended: list[Stay] = []
         kept: list[Place] = []
@@ -295,6 +298,8 @@ class SceneMemory:
                 return True
         if place.best_score >= self._rules.sure_score:
             return False
+        if self._sizes.odd(place.box, place.group, now.frame.height):
+            return True
         if root_area(place.box) ** 2 >= self._rules.vast_share * now.frame.width * now.frame.height:
             return True
         return covered_by_all(place.box, [other.box for other in seen]) >= self._rules.known_cover
@@ -399,7 +404,7 @@ class _Now:
     def looks_other(self, place: Place, found: int, rules: MemoryRules) -> bool:
         """True if the candidate's last picture does not fit where it is detected now."""
         return place.picture is not None and (
-            self.table.similarity(place.picture, self.box(found)) < rules.other_appearance
+            self.table.similarity(place.picture, self.box(found)) < rules.moving_appearance
         )
 
     def quiet(self, place: Place, rules: MemoryRules) -> bool:

@@ -40,6 +40,13 @@ class MemoryRules:
     """Share of the frames in which such a candidate must have been detected."""
     vast_share: float = 0.3
     """A weak candidate that fills this share of the picture is the scene itself."""
+    odd_size: float = 3.0
+    """A weak candidate this many times larger or smaller than things of its group are at its height in the picture
+    is none of them."""
+    size_band: float = 0.08
+    """Share of the picture's height within which things are as far from the camera."""
+    size_samples: int = 6
+    """Sure detections in that band that it takes to know their size."""
     lesser_score: float = 0.8
     """A candidate inside, or around, a known thing is a part of it unless its score is at least this share of its."""
     settle_detected_share: float = 0.3
@@ -56,8 +63,10 @@ class MemoryRules:
     """Similarity from which a new picture of a thing may replace the remembered one: it can't be of a departure."""
     relit_s: float = 8.0
     """Time for which a thing must be detected in place, looking other than remembered, until the light is to blame."""
-    other_appearance: float = 0.5
-    """Similarity below which, after a break, what stands there is another thing."""
+    other_appearance: float = 0.65
+    """Similarity below which, after a break, what is detected there is another thing."""
+    moving_appearance: float = 0.5
+    """Similarity below which two detections in a row at one place are two things, one after the other."""
     move_offset: float = 0.3
     """A detection that strays this far from a place, in units of the thing's size, is of something else."""
     sure_score: float = 0.5

@@ -1,0 +1,134 @@
+"""Standing in traffic is not parking.
+
+Where vehicles have driven, and nowhere else, is a lane. A vehicle that stands in a lane next to another that stands
+in it too is taken to wait, until its neighbours have gone on and it has not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edge_agent.detection.detections import ClassGroup
+from edge_agent.scene.stay import Box, Stay, StayState
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficRules:
+    """Lengths are in units of a vehicle's size, the root of its box's area; times are seconds of media time."""
+
+    spot: float = 0.4
+    """A vehicle drove over a spot if its foot came this near to it: less than to the next lane."""
+    moved: float = 0.3
+    """A vehicle has driven on if none is left this near to where it was."""
+    sure_score: float = 0.5
+    """Best score from which a sighting counts as a vehicle that drives; weaker ones flicker."""
+    neighbour: float = 2.5
+    """Neighbours in a queue stand no further apart than this, measured by the smaller of the two."""
+    arrival_s: float = 1.5
+    """What was seen at a spot this shortly before a vehicle came to rest there was that vehicle."""
+    approach_s: float = 8.0
+    """How far back a vehicle's own way to its spot is followed."""
+    remembered_s: float = 900.0
+    """How long it is remembered that a vehicle drove over a spot."""
+    start_up_s: float = 6.0
+    """How long a vehicle may stay behind when its neighbours go on: a driver's start-up, twice over."""
+    longest_s: float = 180.0
+    """Longest that a vehicle counts as waiting: the longest cycle of a traffic light, and some."""
+    most_sightings: int = 4000
+    """Bound of the memory; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    at_s: float
+    x: float
+    y: float
+
+
+class Traffic:
+    """Which standing vehicles wait in a queue. Feed it the stays of every frame."""
+
+    def __init__(self, rules: TrafficRules | None = None) -> None:
+        self._rules = rules or TrafficRules()
+        self._driven: deque[_Sighting] = deque(maxlen=self._rules.most_sightings)
+        self._passing: list[tuple[Box, float]] = []
+        self._queued_s: dict[str, float] = {}
+        self._last_queued_s: dict[str, float] = {}
+        self._last_s: float | None = None
+
+    def observe(self, stays: Iterable[Stay], at_s: float) -> None:
+        """Take in one frame: where vehicles drive, and who waits."""
+        vehicles = [stay for stay in stays if stay.class_group is ClassGroup.VEHICLE]
+        while self._driven and at_s - self._driven[0].at_s > self._rules.remembered_s:
+            self._driven.popleft()
+        self._follow(vehicles, at_s)
+        elapsed_s = 0.0 if self._last_s is None else at_s - self._last_s
+        self._last_s = at_s
+        standing = [stay for stay in vehicles if stay.standing and stay.state is not StayState.ABSENT]
+        known = {stay.stay_id for stay in standing}
+        self._queued_s = {stay_id: sum_s for stay_id, sum_s in self._queued_s.items() if stay_id in known}
+        self._last_queued_s = {stay_id: last for stay_id, last in self._last_queued_s.items() if stay_id in known}
+        for stay in standing:
+            if any(self._in_line(stay, other) for other in standing if other is not stay):
+                self._queued_s[stay.stay_id] = self._queued_s.get(stay.stay_id, 0.0) + elapsed_s
+                self._last_queued_s[stay.stay_id] = at_s
+
+    def _follow(self, vehicles: list[Stay], at_s: float) -> None:
+        """Book what has driven on since the frame before: sure sightings whose place is free now and has no owner."""
+        for box, seen_s in self._passing:
+            stays_put = any(_apart(box, other.box) < self._rules.moved for other in vehicles)
+            if not stays_put:
+                self._driven.append(_Sighting(seen_s, *_foot(box)))
+        self._passing = [
+            (stay.box, at_s)
+            for stay in vehicles
+            if not stay.standing and stay.state is StayState.OBSERVED and stay.score >= self._rules.sure_score
+        ]
+
+    def waits(self, stay: Stay, at_s: float) -> bool:
+        """True while the vehicle may be waiting in traffic."""
+        last_s = self._last_queued_s.get(stay.stay_id)
+        if last_s is None or self._queued_s.get(stay.stay_id, 0.0) >= self._rules.longest_s:
+            return False
+        return at_s - last_s < self._rules.start_up_s
+
+    def _in_line(self, stay: Stay, other: Stay) -> bool:
+        """True if both stand in one lane, next to each other."""
+        x, y = _foot(stay.box)
+        other_x, other_y = _foot(other.box)
+        near = self._rules.neighbour * min(_size(stay.box), _size(other.box))
+        if math.hypot(x - other_x, y - other_y) > near:
+            return False
+        came_through = self._driven_over(other.box, stay.from_s - self._rules.approach_s, stay.from_s)
+        if not came_through and not self._in_lane(other):
+            return False
+        return came_through or self._in_lane(stay)
+
+    def _in_lane(self, stay: Stay) -> bool:
+        return self._driven_over(stay.box, -math.inf, stay.from_s - self._rules.arrival_s)
+
+    def _driven_over(self, spot: Box, from_s: float, to_s: float) -> bool:
+        x, y = _foot(spot)
+        reach = self._rules.spot * _size(spot)
+        return any(
+            from_s <= sighting.at_s < to_s and math.hypot(sighting.x - x, sighting.y - y) <= reach
+            for sighting in self._driven
+        )
+
+
+def _apart(box: Box, other: Box) -> float:
+    """Distance of two feet in units of the larger's size."""
+    x, y = _foot(box)
+    other_x, other_y = _foot(other)
+    return math.hypot(x - other_x, y - other_y) / max(_size(box), _size(other))
+
+
+def _foot(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, box[3] - 0.15 * (box[3] - box[1])
+
+
+def _size(box: Box) -> float:
+    return math.sqrt(max((box[2] - box[0]) * (box[3] - box[1]), 1.0))
