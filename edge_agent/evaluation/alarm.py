@@ -17,7 +17,7 @@ _ORDER = {IncidentPhase.OPENED: 0, IncidentPhase.UPDATED: 1, IncidentPhase.CLOSE
 class Alarm:
     """One incident as the agent reported it. ``closed_s`` is None if it was still open when the footage ended.
 
-    An incident that was opened twice under one id is two alarms: whoever was told was told twice.
+    What is told again under the same id, as an agent does that restarted from an older state, is the same alarm.
     """
 
     incident_id: str
@@ -40,14 +40,11 @@ class Alarm:
 
 
 def gather(events: Iterable[IncidentEvent]) -> tuple[Alarm, ...]:
-    """The alarms that ``events``, in any order, tell of. Those of an id without an opening begin with their first."""
-    done: list[Alarm] = []
-    running: dict[str, Alarm] = {}
+    """The alarms that ``events``, in any order, tell of. One whose opening is not among them begins with its first."""
+    alarms: dict[str, Alarm] = {}
     for event in sorted(events, key=lambda e: (e.media_time_s, _ORDER[e.phase], e.incident_id)):
-        alarm = running.get(event.incident_id)
-        if alarm is None or event.phase is IncidentPhase.OPENED:
-            if alarm is not None:
-                done.append(alarm)
+        alarm = alarms.get(event.incident_id)
+        if alarm is None:
             alarm = Alarm(
                 incident_id=event.incident_id,
                 zone_id=event.zone,
@@ -59,7 +56,10 @@ def gather(events: Iterable[IncidentEvent]) -> tuple[Alarm, ...]:
                 stay_from_s=event.stay_from_s,
                 opened_s=event.media_time_s,
             )
-        if event.phase is IncidentPhase.CLOSED:
-            alarm = replace(alarm, closed_s=event.media_time_s, close_reason=event.close_reason)
-        running[event.incident_id] = alarm
-    return tuple(sorted((*done, *running.values()), key=lambda a: a.order))
+        closed = event.phase is IncidentPhase.CLOSED
+        alarms[event.incident_id] = replace(
+            alarm,
+            closed_s=event.media_time_s if closed else None,
+            close_reason=event.close_reason if closed else None,
+        )
+    return tuple(sorted(alarms.values(), key=lambda a: a.order))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.detection.detections import ClassGroup
@@ -246,6 +246,7 @@ def test_width_errors(measured: list[ClearWidth], errors: WidthErrors) -> None:
 
 # Properties ------------------------------------------------------------------------------------------------------
 
+quick = settings(deadline=None, max_examples=60)
 times = st.integers(0, 200).map(float)
 boxes = st.tuples(st.integers(0, 6), st.integers(0, 1)).map(
     lambda at: (at[0] * 40.0, at[1] * 60.0, at[0] * 40.0 + 100, at[1] * 60.0 + 60)
@@ -276,6 +277,7 @@ def counted(expected: list[Expected], given: list[Alarm]) -> Score:
     return score(judge(expected, given), footage_s=3600)
 
 
+@quick
 @given(cases, st.randoms(use_true_random=False))
 def test_order_does_not_matter(case: tuple[list[Expected], list[Alarm]], order: random.Random) -> None:
     expected, given = case
@@ -285,6 +287,7 @@ def test_order_does_not_matter(case: tuple[list[Expected], list[Alarm]], order: 
     assert counted(expected, given) == before
 
 
+@quick
 @given(cases)
 def test_every_alarm_and_every_expected_incident_is_accounted_for_once(
     case: tuple[list[Expected], list[Alarm]],
@@ -300,6 +303,7 @@ def test_every_alarm_and_every_expected_incident_is_accounted_for_once(
     assert len(found.delays_s) == found.found
 
 
+@quick
 @given(cases)
 def test_only_what_fits_is_found_or_doubled(case: tuple[list[Expected], list[Alarm]]) -> None:
     for verdict in judge(*case):
@@ -312,6 +316,7 @@ def test_only_what_fits_is_found_or_doubled(case: tuple[list[Expected], list[Ala
             assert not any(fits(e, verdict.alarm) for e in case[0])
 
 
+@quick
 @given(cases)
 def test_a_false_alarm_never_raises_precision_and_never_changes_recall(
     case: tuple[list[Expected], list[Alarm]],
@@ -324,6 +329,7 @@ def test_a_false_alarm_never_raises_precision_and_never_changes_recall(
     assert before.precision is None or after.precision <= before.precision
 
 
+@quick
 @given(st.lists(expecteds(), max_size=1), st.lists(alarms(), max_size=8), st.integers(0, 7))
 def test_reporting_the_same_again_never_raises_recall(expected: list[Expected], given: list[Alarm], which: int) -> None:
     if not given:
@@ -333,6 +339,7 @@ def test_reporting_the_same_again_never_raises_recall(expected: list[Expected], 
     assert after.recall == before.recall
 
 
+@quick
 @given(cases, alarms())
 def test_one_more_alarm_never_loses_an_incident(case: tuple[list[Expected], list[Alarm]], more: Alarm) -> None:
     expected, given = case
@@ -341,6 +348,7 @@ def test_one_more_alarm_never_loses_an_incident(case: tuple[list[Expected], list
     assert sum((after.found, after.false, after.duplicates)) <= sum((before.found, before.false, before.duplicates)) + 1
 
 
+@quick
 @given(st.lists(cases, max_size=4))
 def test_totals_are_sums(several: list[tuple[list[Expected], list[Alarm]]]) -> None:
     scores = [counted(*case) for case in several]
