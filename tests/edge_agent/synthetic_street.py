@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import cv2
 import numpy as np
@@ -196,11 +197,13 @@ def watch(
     return Watched(memory, tuple(moments))
 
 
+@cache
 def _background() -> Image:
     coarse = np.random.default_rng(2).integers(70, 130, (HEIGHT // 4, WIDTH // 4, 3), np.uint8)
     return np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
+@cache
 def _skin(thing: Thing) -> Image:
     """Panels of a tone each, as on a car: coarse enough to survive being looked at from afar."""
     width, height = thing.size
