@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
 
 from aggregator.config import CommitConfig
 from aggregator.records import Batch, Outcome
-from aggregator.store.errors import StoreError
+from aggregator.store.errors import StoreError, StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -27,6 +28,9 @@ class Failed:
     error: StoreError
 
 
+Waiting = tuple[Batch, asyncio.Future["Outcome | Failed"]]
+
+
 class CommitsToStore(Protocol):
     """What group commit needs of a store."""
 
@@ -38,8 +42,8 @@ class CommitsToStore(Protocol):
 class WatchesCommits(Protocol):
     """Hears of each transaction."""
 
-    def committed(self, seconds: float, batches: int, events: int) -> None:
-        """A transaction of this size took this long."""
+    def committed(self, seconds: float, batches: int) -> None:
+        """A transaction of so many batches took this long."""
         ...
 
     def commit_failed(self) -> None:
@@ -57,7 +61,7 @@ class Ingest:
         self._store = store
         self._limits = limits
         self._watch = watch
-        self._queue: asyncio.Queue[tuple[Batch, asyncio.Future[Outcome | Failed]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
         self._task: asyncio.Task[None] | None = None
 
@@ -92,7 +96,7 @@ class Ingest:
                 for _ in group:
                     self._queue.task_done()
 
-    async def _gather(self) -> list[tuple[Batch, asyncio.Future[Outcome | Failed]]]:
+    async def _gather(self) -> list[Waiting]:
         group = [await self._queue.get()]
         events = len(group[0][0].entries)
         loop = asyncio.get_running_loop()
@@ -109,22 +113,32 @@ class Ingest:
             events += len(item[0].entries)
         return group
 
-    async def _commit(self, group: list[tuple[Batch, asyncio.Future[Outcome | Failed]]]) -> None:
-        batches = [batch for batch, _ in group]
-        began = time.perf_counter()
-        results: list[Outcome] | list[Failed]
+    async def _commit(self, group: list[Waiting]) -> None:
         try:
-            results = await self.write(lambda: self._store.commit(batches))
-        except StoreError as error:
+            results = await self._transaction([batch for batch, _ in group])
+        except StoreUnavailableError as error:
             self._watch.commit_failed()
-            log.error("commit failed", batches=len(batches), error=str(error))
-            results = [Failed(error)] * len(group)
-        except Exception as error:  # one broken batch must not end the writer for everybody
+            log.error("commit failed", batches=len(group), error=str(error))
+            _resolve(group, [Failed(error)] * len(group))
+        except Exception as error:  # one broken batch must not end the writer, nor keep the others out for ever
             self._watch.commit_failed()
-            log.exception("commit failed unexpectedly", batches=len(batches))
-            results = [Failed(StoreError(f"{type(error).__name__}: {error}"))] * len(group)
+            log.exception("commit failed unexpectedly", batches=len(group))
+            if len(group) == 1:
+                _resolve(group, [Failed(StoreError(f"{type(error).__name__}: {error}"))])
+            else:
+                for waiting in group:
+                    await self._commit([waiting])
         else:
-            self._watch.committed(time.perf_counter() - began, len(batches), sum(len(b.entries) for b in batches))
-        for (_, future), result in zip(group, results, strict=True):
-            if not future.done():  # a stream that is gone has cancelled it
-                future.set_result(result)
+            _resolve(group, results)
+
+    async def _transaction(self, batches: list[Batch]) -> list[Outcome]:
+        began = time.perf_counter()
+        results = await self.write(partial(self._store.commit, batches))
+        self._watch.committed(time.perf_counter() - began, len(batches))
+        return results
+
+
+def _resolve(group: Sequence[Waiting], results: Sequence[Outcome | Failed]) -> None:
+    for (_, future), result in zip(group, results, strict=True):
+        if not future.done():  # a stream that is gone has cancelled it
+            future.set_result(result)

@@ -64,8 +64,8 @@ class Metrics(Collector):
         )
         self.registry.register(self)
 
-    def committed(self, seconds: float, batches: int, events: int) -> None:
-        """A transaction of this size took this long."""
+    def committed(self, seconds: float, batches: int) -> None:
+        """A transaction of so many batches took this long."""
         self._commit_seconds.observe(seconds)
         self._commit_batches.observe(batches)
 

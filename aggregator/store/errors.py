@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 _FULL_WORDS = ("disk is full", "no space left", "could not extend file")
 
@@ -33,7 +40,13 @@ def told_apart() -> Iterator[None]:
         yield
     except DataError as error:
         raise UnstorableError(str(error.orig)) from error
+    except (IntegrityError, NotSupportedError, ProgrammingError) as error:
+        raise StoreError(_first_line(str(error.orig))) from error
     except SQLAlchemyError as error:
         cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
         kind = StoreFullError if any(word in cause.lower() for word in _FULL_WORDS) else StoreUnavailableError
-        raise kind(cause.strip().splitlines()[0] if cause.strip() else type(error).__name__) from error
+        raise kind(_first_line(cause) or type(error).__name__) from error
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")
