@@ -51,9 +51,10 @@ class Quota:
 
 
 def quota_problem(state_dir: Path, max_bytes: int) -> str | None:
-    """What is wrong if the disk has no room for the queue's quota; None if it has."""
+    """What is wrong if the disk has no room for the queue's quota; None if it has. The folder need not be there yet."""
     held = sum(each.stat().st_size for each in (state_dir / FILE_NAME, state_dir / RESERVE_NAME) if each.exists())
-    free = shutil.disk_usage(state_dir).free
+    there = state_dir.absolute()
+    free = shutil.disk_usage(next(folder for folder in (there, *there.parents) if folder.exists())).free
     missing = max_bytes + 2 * JOURNAL_BYTES - held - free
     if missing <= 0:
         return None
