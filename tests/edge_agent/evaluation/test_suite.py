@@ -10,6 +10,7 @@ import yaml
 
 from edge_agent.config import PassageZone
 from edge_agent.config_file import ConfigError
+from edge_agent.evaluation.perturb import PERTURBATIONS
 from edge_agent.evaluation.suite import Suite, load_suite
 
 ZONE = {"id": "kerb", "scenario": "parking", "polygon": [[0, 0], [9, 0], [9, 9]], "dwell_limit_s": {"vehicle": 20}}
@@ -163,3 +164,20 @@ def test_the_projects_own_suites_hold(root: Path) -> None:
     for name in ("parking", "passage"):
         assert load_suite(root / "tests" / "suites" / f"{name}.yaml").skip_missing
     assert any(isinstance(zone, PassageZone) for c in demo.clips for zone in c.camera.zones)
+
+
+def test_the_examples_of_the_documentation_hold(root: Path, tmp_path: Path) -> None:
+    page = (root / "docs" / "evaluate.md").read_text()
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "kerb.mp4").write_bytes(b"\0")
+    example = page.partition("```json\n")[2].partition("```")[0]
+    (tmp_path / "clips" / "kerb.truth.json").write_text(example)
+    read = suite(tmp_path, page.partition("```yaml\n")[2].partition("```")[0])
+    assert [event.id for event in read.clips[0].truth.events] == ["e1", "e2"]
+    assert read.perturb == ("knock", "restart")
+
+
+def test_every_hardship_is_documented(root: Path) -> None:
+    page = (root / "docs" / "evaluate.md").read_text()
+    for name in PERTURBATIONS:
+        assert f"`{name}`" in page
