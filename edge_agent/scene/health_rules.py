@@ -38,6 +38,7 @@ class HealthRules:
     ``block_likeness``: a block agrees with the reference if the correlation of its edges is above this.
     ``lost_agreement``, ``found_agreement``: the view is lost if fewer blocks agree, found again if that many do.
     Measured: a street full of traffic has 0.65 and more, mostly 0.9; another view 0.5 and less, mostly 0.2.
+    ``agreement_noise``: two or three blocks of forty; agreement may fall by so much where correlation rises.
     ``largest_shift``: a larger shift is not followed: what the zones were drawn on has left the picture.
     ``least_shift``: a smaller one is not worth moving zones for.
     ``shift_gain``, ``creep_gain``: by how much the edges' correlation must rise for a jump to be believed, and for a
@@ -70,6 +71,7 @@ class HealthRules:
     block_likeness: float = 0.3
     lost_agreement: float = 0.5
     found_agreement: float = 0.6
+    agreement_noise: float = 0.08
     largest_shift: float = 0.05
     least_shift: float = 0.004
     shift_gain: float = 0.05

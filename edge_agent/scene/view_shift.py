@@ -57,7 +57,7 @@ class Reference:
                 continue
             fit = self._fit(look.edges, shift)
             gain = self._rules.creep_gain if self._is_near(shift) else self._rules.shift_gain
-            if fit[1] > best_fit[1] + gain and fit[0] >= best_fit[0] - self._rules.creep_gain:
+            if fit[1] > best_fit[1] + gain and fit[0] >= best_fit[0] - self._rules.agreement_noise:
                 best, best_fit = shift, fit
         if best_fit[0] >= self._rules.found_agreement:
             best = self._smooth(best)
