@@ -298,19 +298,19 @@ class Outbox:
         self._file.delete_through(draft, through_seq)
 
     def renew_epoch(self) -> None:
-        """Give the queue a new epoch: the aggregator knows more of this one than this file does.
+        """Give the queue a new epoch, numbered from 1: the aggregator knows more of this one than the file does.
 
         So it is when the file was put back from a copy: sequences would be given out twice, and the aggregator would
-        take new events for old ones.
+        take new events for old ones. If the disk does not take it the epoch stays.
         """
         with self._lock:
             self._held_through = 0
-            self._write(self._renew)
-        _log.warning("queue_epoch_renewed")
-
-    @staticmethod
-    def _renew(draft: Ledger) -> None:
-        draft.epoch = Ledger.new().epoch
+            try:
+                self._write(self._file.renumber)
+            except _FILE_ERRORS as error:
+                self._can_go_on(error)
+            else:
+                _log.warning("queue_epoch_renewed")
 
     # -- everybody's side ----------------------------------------------------------------------------------------
 

@@ -196,8 +196,8 @@ class QueueFile:
 
         A record of an earlier loss that is dropped is not a loss of its own: what it said is joined to the new one.
         """
-        dropped: list[tuple[int, int]] = []
-        freed, last = 0, draft.head_seq - 1
+        times: list[int] = []
+        freed, first, last = 0, draft.head_seq, draft.head_seq - 1
         gaps: list[Gap] = []
         query = "SELECT seq, kind, emitted_us, checksum, payload FROM events ORDER BY seq"
         with closing(self._db.execute(query)) as rows:
@@ -208,19 +208,18 @@ class QueueFile:
                 if kind == EventKind.GAP and checksum == event_checksum(seq, kind, emitted_us, payload):
                     gaps.append(wire.gap_of(payload))
                 else:
-                    dropped.append((seq, emitted_us))
+                    times.append(emitted_us)
         for gap in gaps:
             self._join_loss(gap)
         self.delete_through(draft, last)
-        if dropped:
-            times = [emitted_us for _, emitted_us in dropped]
+        if times:
             self.add_loss(
                 draft,
                 Gap(
                     GapReason.DROPPED_OLDEST,
-                    len(dropped),
-                    dropped[0][0],
-                    dropped[-1][0],
+                    len(times),
+                    first,
+                    last,
                     _from_us(min(times)),
                     _from_us(max(times)),
                 ),
@@ -245,6 +244,19 @@ class QueueFile:
             "WHERE place > ? OR bytes > ? ORDER BY id DESC LIMIT 1)",
             (MAX_DEAD_LETTERS, max_bytes),
         )
+
+    def renumber(self, draft: Ledger) -> None:
+        """Give the queue a new epoch, in which its events are numbered from 1."""
+        old_seqs = [seq for (seq,) in self._db.execute("SELECT seq FROM events ORDER BY seq")]
+        for new_seq, old_seq in enumerate(old_seqs, 1):
+            kind, emitted_us, payload = self._db.execute(
+                "SELECT kind, emitted_us, payload FROM events WHERE seq = ?", (old_seq,)
+            ).fetchone()
+            self._db.execute(
+                "UPDATE events SET seq = ?, checksum = ? WHERE seq = ?",
+                (new_seq, event_checksum(new_seq, kind, emitted_us, payload), old_seq),
+            )
+        draft.epoch, draft.head_seq, draft.next_seq = Ledger.new().epoch, 1, len(old_seqs) + 1
 
     def replace_damaged(self, draft: Ledger, seq: int) -> None:
         """Put the record of a loss in the place of an event that does not fit its checksum."""

@@ -132,13 +132,26 @@ def test_an_ack_of_another_epoch_deletes_nothing(tmp_path: Path) -> None:
         assert outbox.status().pending_events == 1
 
 
-def test_a_renewed_epoch_keeps_events_and_sequences(tmp_path: Path) -> None:
+def test_a_renewed_epoch_keeps_the_events_and_numbers_them_from_one(tmp_path: Path) -> None:
     with queue(tmp_path) as outbox:
         before = outbox.status().epoch
-        put(outbox, b"event a")
+        put(outbox, b"event a", b"event b", b"event c")
+        outbox.ack(before, 1)
         outbox.renew_epoch()
-        assert outbox.status().epoch != before
-        assert everything(outbox) == {1: b"event a"}
+        renewed = outbox.status().epoch
+        assert renewed != before
+        assert everything(outbox) == {1: b"event b", 2: b"event c"}
+    with queue(tmp_path) as outbox:
+        assert (outbox.status().epoch, outbox.status().quarantined_files) == (renewed, 0)
+        assert put(outbox, b"event d") == range(3, 4)
+
+
+def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    with queue(tmp_path) as outbox:
+        db = outbox._file._db
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,), "2 is FULL"
+        assert db.execute("PRAGMA locking_mode").fetchone() == ("exclusive",)
 
 
 def test_rejected_events_go_to_the_dead_letters_with_the_reason(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_an_ack_of_what_was_never_sent_is_not_believed(agent: Agent, aggregator:
     agent.emit(3)
     uplink = agent.connect(aggregator.address)
     until(lambda: len(aggregator.streams) == 2)
-    assert uplink.status().reconnects == 1
+    assert (uplink.status().reconnects, uplink.status().failures) == (1, 0)
     agent.emit(3)
     until(agent.drained)
     assert aggregator.texts == agent.texts
