@@ -7,6 +7,7 @@ lists everything that is wrong, each with file, line and field.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -36,10 +37,28 @@ __all__ = [
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+def _identifier(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(
+            f"{text!r} is not an id: use 1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        )
+    return text
+
+
+def _address(text: str) -> str:
+    parts = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})", text)
+    if parts is None or int(parts[2]) > _LAST_PORT:
+        raise ValueError(f"{text!r} is not an address: write HOST:PORT, with a port of at most {_LAST_PORT}")
+    return text
+
+
+_LAST_PORT = 65535
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
 Point = tuple[float, float]
 Seconds = Annotated[float, Field(ge=0)]
-Address = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")]
+Address = Annotated[str, AfterValidator(_address)]
 
 
 def _simple_polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -119,6 +138,14 @@ class Window:
     from_date: date | None = None
     to_date: date | None = None
     holidays: Literal["include", "exclude", "only"] = "include"
+
+    @model_validator(mode="after")
+    def _holds_at_some_time(self) -> Window:
+        if not self.days or (self.dates is not None and not self.dates):
+            raise ValueError("days or dates is empty, so the window never holds: name some, or leave it out")
+        if self.from_date is not None and self.to_date is not None and self.from_date > self.to_date:
+            raise ValueError(f"from_date {self.from_date} is after to_date {self.to_date}, so the window never holds")
+        return self
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -379,7 +406,8 @@ def load_config(path: Path) -> AgentConfig:
     data["version"] = hashlib.sha256(file.text.encode()).hexdigest()[:16]
     _resolve(data, "state_dir", path.parent)
     _resolve(data, "models_dir", path.parent)
-    for camera in data.get("cameras") or ():
+    cameras = data.get("cameras")
+    for camera in cameras if isinstance(cameras, list) else ():
         if isinstance(camera, dict):
             _resolve(camera, "source", path.parent)
     data.setdefault("state_dir", str(path.parent / "state"))

@@ -43,9 +43,12 @@ class ConfigFile:
             raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from error
         except UnicodeDecodeError as error:
             raise ConfigError([f"{path}: not UTF-8 text (byte {error.start})"]) from error
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
+            wrong = [] if node is None else _wrong_with(node, (), set())
+            if wrong:
+                raise ConfigError([f"{path}:{line}: {problem}" for line, problem in wrong])
             data = loader.construct_document(node) if node is not None else None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -80,7 +83,7 @@ class ConfigFile:
         known = where
         while known and known not in self.lines:
             known = known[:-1]
-        field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+        field = _field(where)
         return f"{self.path}:{self.lines.get(known, 1)}: {field + ': ' if field else ''}{message}"
 
     def _known(self, where: Where) -> Where:
@@ -90,6 +93,42 @@ class ConfigFile:
             if (*real, part) in self.lines or place == len(where) - 1:
                 real = (*real, part)
         return real
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as they are written: whoever checks them can then name the field of a wrong one."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _wrong_with(node: yaml.Node, where: Where, around: set[int]) -> list[tuple[int, str]]:
+    """Line and problem of what YAML lets pass: a key that is given twice, a section inside itself."""
+    line = node.start_mark.line + 1
+    if id(node) in around:
+        return [(line, f"{_field(where)} refers to itself")]
+    around = around | {id(node)}
+    problems: list[tuple[int, str]] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            inner = (*where, name)
+            if name in seen and key.tag != "tag:yaml.org,2002:merge":
+                problems.append((key.start_mark.line + 1, f"{_field(inner)}: is given twice"))
+            seen.add(name)
+            problems += _wrong_with(value, inner, around)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            problems += _wrong_with(value, (*where, index), around)
+    return problems
+
+
+def _field(where: Where) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
 
 
 def _collect_lines(node: yaml.Node, where: Where, lines: dict[Where, int]) -> None:
