@@ -78,7 +78,7 @@ def test_a_stay_beyond_its_limit_is_asked_for_when_its_limit_is_over() -> None:
         ({"kind": "pause"}, 0),
         ({"kind": "standing_person", "class_name": "person", "group": "person"}, 0),
         ({"to_s": 25}, 0),
-        ({"class_name": "bus"}, 1),
+        ({"class_name": "bus", "to_s": 18}, 1),
         ({"class_name": "bus", "to_s": 12}, 0),
         ({"class_name": "bicycle", "group": "cycle", "to_s": 65}, 0),
         ({"class_name": "bicycle", "group": "cycle", "to_s": 95}, 1),
@@ -111,6 +111,8 @@ def test_a_limit_of_zero_is_not_enforced() -> None:
 
 def test_an_exempt_class_is_not_asked_for() -> None:
     assert not asked(event(class_name="bus"), zones=(replace(KERB, exempt_classes=frozenset({"bus"})),))
+    assert not asked(event(class_name="bus"), zones=(replace(KERB, exempt_classes=frozenset({"vehicle"})),))
+    assert asked(event(class_name="car"), zones=(replace(KERB, exempt_classes=frozenset({"bus"})),))
 
 
 @pytest.mark.parametrize(("to_s", "ambiguous"), [(28.5, True), (30, True), (31.9, True), (32.5, False)])

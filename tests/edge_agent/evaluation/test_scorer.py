@@ -247,9 +247,14 @@ def test_width_errors(measured: list[ClearWidth], errors: WidthErrors) -> None:
     assert (found.total_m, found.worst_m) == (pytest.approx(errors.total_m), pytest.approx(errors.worst_m))
 
 
+def test_the_worst_width_error_of_several_clips_is_the_worst_of_them() -> None:
+    one, other = WidthErrors(2, 0.3, 0.2), WidthErrors(1, 0.5, 0.5)
+    assert one + other == other + one == WidthErrors(3, 0.8, 0.5)
+
+
 # Properties ------------------------------------------------------------------------------------------------------
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(deadline=None, max_examples=40)
 times = st.integers(0, 200).map(float)
 boxes = st.tuples(st.integers(0, 6), st.integers(0, 1)).map(
     lambda at: (at[0] * 40.0, at[1] * 60.0, at[0] * 40.0 + 100, at[1] * 60.0 + 60)
