@@ -18,6 +18,7 @@ _LEFT, _WIDTH, _RIGHT = 190.0, 1120.0, 20.0
 _ROW, _GAP = 46.0, 8.0
 _TICKS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
 _SHORTEST_PX = 2.0
+_LABEL = 25
 
 COLOURS = {
     Outcome.FOUND: "#2e7d32",
@@ -139,8 +140,8 @@ def _false_lane(drawing: _Drawing, judged: Judged, verdict: Verdict) -> None:
 
 
 def _row_label(drawing: _Drawing, top: float, first: str, second: str, css: str = "") -> None:
-    if len(first) > 30:
-        first = "…" + first[-29:]
+    if len(first) > _LABEL:
+        first = "…" + first[1 - _LABEL :]
     drawing.text(_LEFT - 10, top + 10, first, f"label {css}", "end")
     drawing.text(_LEFT - 10, top + 23, second, "sub", "end")
 
