@@ -154,7 +154,7 @@ class Pipeline:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._last: Frame | None = None
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: tuple[datetime, float] | None = None
         self._rebase_s = 0.0
 
     def process(self, frame: Frame) -> Observation:
@@ -185,8 +185,9 @@ class Pipeline:
         """After a restart the stream's own clock may begin anew: it goes on where the last frame's stood, by the
         time between the two captures."""
         if self._resumed is not None:
-            passed = (frame.captured_at - datetime.fromisoformat(self._resumed["captured_at"])) / timedelta(seconds=1)
-            self._rebase_s = self._resumed["media_time_s"] + max(passed, 0.0) - frame.media_time_s
+            captured_at, media_time_s = self._resumed
+            passed = (frame.captured_at - captured_at) / timedelta(seconds=1)
+            self._rebase_s = media_time_s + max(passed, 0.0) - frame.media_time_s
             self._resumed = None
             if abs(self._rebase_s) < _SAME_CLOCK_S:
                 self._rebase_s = 0.0
@@ -214,6 +215,12 @@ class Pipeline:
         """Go on from ``dump``: stays and incidents live on, the time between is unknown. Raises ``ValueError``."""
         if state.get("format") != STATE_FORMAT:
             raise ValueError(f"state of format {state.get('format')!r}, this version writes {STATE_FORMAT}")
+        try:
+            self._load(state)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ValueError(f"the state is damaged: {type(error).__name__}: {error}") from error
+
+    def _load(self, state: dict[str, Any]) -> None:
         parts = self.parts
         parts.health.load(state["health"])
         parts.memory.load(state["memory"])
@@ -227,4 +234,5 @@ class Pipeline:
         if parts.illustrator is not None:
             parts.illustrator.load(state["pictures"])
         parts.ledger.load(state["ledger"])
-        self._resumed = state["last"]
+        last = state["last"]
+        self._resumed = last and (datetime.fromisoformat(last["captured_at"]), float(last["media_time_s"]))
