@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_agent.capture.frame import Frame, Image
 from edge_agent.detection.detections import Detections
-from edge_agent.privacy import mask_people
+from edge_agent.privacy import mask_all, mask_people
 from edge_agent.scenarios.finding import Finding, FindingState
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.stay import Box, Stay, StayState
@@ -104,9 +104,11 @@ def annotate(
     """The frame with everything that was made of it: zones, stays and findings. People are masked if ``mask``.
 
     ``zones`` maps each zone's id to its polygon in pixels of the unshifted picture; they are drawn where ``view``
-    says that they are now.
+    says that they are now. While the camera cannot see, the whole picture is masked.
     """
-    image = mask_people(frame.image, detections)[0] if mask else frame.image.copy()
+    image = frame.image.copy()
+    if mask:  # on a frame that cannot be judged nobody looked for people
+        image = mask_people(image, detections)[0] if view.can_see else mask_all(image)
     right, down = view.shift_px
     lines = [f"{frame.captured_at:%Y-%m-%d %H:%M:%S} UTC  {clock(frame.media_time_s)}  {view.state}"]
     if right or down:

@@ -20,6 +20,8 @@ class MaskRules:
     figure, so it becomes one block, and of a head and shoulders alone some three by three: far below the 10 or so
     pixels across a face by which one is recognised.
     ``least_block_px``: blocks are never finer than this, whatever the box.
+    ``blocks_across``: into how many blocks a whole picture is cut where nobody looked for people: somebody who is half
+    as tall as the picture has a head of one or two.
     ``margin``: share of the box's sides by which it grows on each side, for boxes that cut off head or feet.
     ``spared_overlap``, ``spared_below_score``: a weak person box that coincides with the subject (IoU) is taken to be
     the subject itself, seen wrongly; a strong one is masked even then.
@@ -27,6 +29,7 @@ class MaskRules:
 
     blocks: int = 6
     least_block_px: int = 5
+    blocks_across: int = 40
     margin: float = 0.15
     spared_overlap: float = 0.6
     spared_below_score: float = 0.5
@@ -53,6 +56,16 @@ def mask_people(
     for box in sorted(boxes, key=lambda b: ((b[2] - b[0]) * (b[3] - b[1]), b)):
         _pixelate(masked, box, rules)
     return masked, len(boxes)
+
+
+def mask_all(image: Image, rules: MaskRules = RULES) -> Image:
+    """The whole picture in coarse blocks, for one in which nobody looked for people."""
+    height, width = image.shape[:2]
+    block = max(height, width) / rules.blocks_across
+    small = cv2.resize(
+        image, (max(1, round(width / block)), max(1, round(height / block))), interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def _is_subject(person: np.ndarray, score: float, subject: Box | None, rules: MaskRules) -> bool:

@@ -63,6 +63,15 @@ def test_people_in_annotated_pictures_are_masked_unless_authorised() -> None:
     assert np.array_equal(shown[inside], frame.image[inside])
 
 
+def test_a_frame_in_which_nobody_looked_for_people_is_masked_all_over() -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (240, 320, 3), np.uint8)
+    frame = Frame(noise, datetime(2026, 5, 17, tzinfo=UTC), 0.0)
+    masked = annotate(frame, {}, [], [], View(CameraState.FROZEN), Detections.empty())
+    assert len(np.unique(masked[100:].reshape(-1, 3), axis=0)) <= 40 * 30
+    shown = annotate(frame, {}, [], [], View(CameraState.FROZEN), Detections.empty(), mask=False)
+    assert np.array_equal(shown[100:], noise[100:])
+
+
 def test_the_frame_that_was_given_stays_as_it_was() -> None:
     frame = grey_frame()
     annotate(frame, ZONE, [VAN], [VIOLATION], SEEING, Detections.empty(), mask=False)
