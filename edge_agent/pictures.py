@@ -47,6 +47,8 @@ class IncidentPictures:
         self._zones = zones
         self._versions = versions
         self._arrivals: dict[Key, Still | EvidenceReference] = {}
+        self._told: set[Key] = set()
+        """Arrivals that an event has named: their files stay until the aggregator has them."""
 
     def illustrate(
         self,
@@ -87,6 +89,7 @@ class IncidentPictures:
         taken: list[EvidenceReference | None] = []
         if event.phase is IncidentPhase.OPENED:
             taken.append(self._kept(key))
+            self._told.add(key)
             if finding is not None:
                 still = self._take(EvidenceMoment.LIMIT, finding, frame, detections, moment, view)
                 taken.append(self._store.keep(still))
@@ -131,7 +134,10 @@ class IncidentPictures:
         return arrival
 
     def _drop(self, key: Key) -> None:
-        self._arrivals.pop(key)
+        arrival = self._arrivals.pop(key)
+        if isinstance(arrival, EvidenceReference) and key not in self._told:
+            self._store.discard(arrival.sha256)  # written for a restart, and nothing came of it
+        self._told.discard(key)
 
     def dump(self) -> dict[str, Any]:
         """What must survive a restart; stills that wait are written now."""
@@ -139,15 +145,16 @@ class IncidentPictures:
         for key in list(self._arrivals):
             reference = self._kept(key)
             if reference is not None:
-                waiting.append([list(key), _REFERENCE.dump_python(reference, mode="json")])
+                waiting.append([list(key), _REFERENCE.dump_python(reference, mode="json"), key in self._told])
         return {"arrivals": waiting}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from ``dump``."""
-        self._arrivals = {
-            (key[0], key[1], key[2]): _REFERENCE.validate_python(reference)
-            for key, reference in state.get("arrivals", ())
-        }
+        self._arrivals, self._told = {}, set()
+        for (zone, kind, stay_id), reference, told in state.get("arrivals", ()):
+            self._arrivals[zone, kind, stay_id] = _REFERENCE.validate_python(reference)
+            if told:
+                self._told.add((zone, kind, stay_id))
 
 
 def _key(finding: Finding) -> Key:
