@@ -17,7 +17,7 @@ from edge_agent.scenarios.traffic import Traffic
 from edge_agent.scene.stay import Stay, StayState
 
 FIRST_LOOK_S = 10.0
-"""A vehicle that stood there when the agent first looked is not reported before this: it may wait like all around it."""
+"""A vehicle that stood there when the agent first looked is not reported sooner: it may wait like all around it."""
 LEAVE_SHARE = 0.15
 """A stay leaves the zone only when its share in it is this much below ``min_overlap``: boxes jitter on the line."""
 LEAVE_LEAST = 0.5

@@ -143,7 +143,9 @@ class SceneMemory:
 
     def _detected(self, place: Place, found: int, similarity: float, now: _Now) -> bool:
         rules = self._rules
-        stranger = place.broken and place.picture is not None and similarity < rules.other_appearance
+        doubted = place.stranger_sightings > 0 or place.missing_sightings > 0
+        needed = rules.other_appearance + (rules.doubt if doubted else 0.0)
+        stranger = place.broken and place.picture is not None and similarity < needed
         if not place.standing:
             place.sightings.append(
                 Sighting(now.at_s, now.box(found), now.score(found), now.elapsed_s, StayState.OBSERVED)
@@ -163,6 +165,7 @@ class SceneMemory:
             if place.stranger_sightings == 0:
                 place.stranger_since_s = now.at_s
             place.stranger_sightings += 1
+            place.state = StayState.UNKNOWN
             place.pending_s += now.elapsed_s
             if place.stranger_sightings >= rules.replaced_sightings:
                 now.strangers.append((found, place.stranger_since_s))
@@ -223,6 +226,7 @@ class SceneMemory:
             place.missing_sightings = 0
             return True
         if now.quiet(place, rules):
+            place.state = StayState.UNKNOWN
             place.missing_sightings += 1
         else:
             place.state = StayState.OCCLUDED
@@ -258,7 +262,7 @@ class SceneMemory:
             if start_s is None:
                 continue
             place.box = place.resting_box()
-            if self._nothing_new(place, now):
+            if self._nothing_new(place, start_s, now):
                 continue
             rival = self._rival(place)
             if rival is not None:
@@ -268,8 +272,22 @@ class SceneMemory:
                 self.places.remove(rival)
                 rival.state = StayState.ABSENT
                 ended.append(rival.snapshot(gone_from_s=rival.last_observed_s))
+            self._forget_parts(place, start_s)
             self._stand(place, start_s, now)
         return ended
+
+    def _forget_parts(self, place: Place, start_s: float) -> None:
+        """Drop what came to rest together with ``place`` and was only a part of it."""
+        rules = self._rules
+        self.places = [
+            other
+            for other in self.places
+            if other is place
+            or not other.standing
+            or abs(start_s - other.from_s) > rules.together_s
+            or other.best_score > place.best_score
+            or shared_of_smaller(place.box, other.box) < rules.together_covered
+        ]
 
     def _ready(self, place: Place, now: _Now) -> float | None:
         rules = self._rules
@@ -289,13 +307,20 @@ class SceneMemory:
             enough = above >= rules.weak_evidence and share >= rules.weak_detected_share
         return start_s if enough else None
 
-    def _nothing_new(self, place: Place, now: _Now) -> bool:
+    def _nothing_new(self, place: Place, start_s: float, now: _Now) -> bool:
         """True if a weak candidate lies for the most part on things that stand there already."""
         seen = [other for other in self.places if other.standing and other.last_observed_s >= now.at_s]
+        rules = self._rules
         for other in seen:
-            part = shared_of_smaller(place.box, other.box) >= self._rules.part_covered
-            if part and place.best_score < self._rules.lesser_score * other.best_score:
+            together = abs(start_s - other.from_s) <= rules.together_s
+            least_shared = rules.together_covered if together else rules.part_covered
+            lesser = place.best_score < (1.0 if together else rules.lesser_score) * other.best_score
+            shared = shared_of_smaller(place.box, other.box)
+            if lesser and shared >= least_shared:
                 return True
+            unchanged = other.pictured_s < start_s and now.similarity(other) >= rules.sure_appearance
+            if unchanged and shared >= rules.part_covered:
+                return True  # whatever had come would show in the picture of what stood there before
         if place.best_score >= self._rules.sure_score:
             return False
         if self._sizes.odd(place.box, place.group, now.frame.height):

@@ -47,6 +47,10 @@ class MemoryRules:
     """Share of the picture's height within which things are as far from the camera."""
     size_samples: int = 6
     """Sure detections in that band that it takes to know their size."""
+    together_s: float = 3.0
+    """Things that came to rest within this time of each other may be one thing, seen in parts."""
+    together_covered: float = 0.6
+    """Share of the smaller that two such things have in common when they are one."""
     lesser_score: float = 0.8
     """A candidate inside, or around, a known thing is a part of it unless its score is at least this share of its."""
     settle_detected_share: float = 0.3
@@ -65,6 +69,8 @@ class MemoryRules:
     """Time for which a thing must be detected in place, looking other than remembered, until the light is to blame."""
     other_appearance: float = 0.65
     """Similarity below which, after a break, what is detected there is another thing."""
+    doubt: float = 0.1
+    """How much more similarity it takes once the place was seen empty, or with another thing."""
     moving_appearance: float = 0.5
     """Similarity below which two detections in a row at one place are two things, one after the other."""
     move_offset: float = 0.3
