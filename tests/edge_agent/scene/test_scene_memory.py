@@ -120,7 +120,8 @@ def test_a_bus_that_stands_in_front_hides_a_car_and_that_time_counts_as_occluded
     car, the_bus = watched.stays()
     assert the_bus.class_name == "bus"
     hidden = [stay.state for at_s, stay in watched.of(car.stay_id) if 41 <= at_s <= 79]
-    assert set(hidden) == {StayState.OCCLUDED}
+    assert set(hidden) <= {StayState.OCCLUDED, StayState.UNKNOWN}  # unknown in a frame that misses the bus as well
+    assert hidden.count(StayState.OCCLUDED) >= (1 - 2 * miss) * len(hidden)
     assert watched.ended_at(car.stay_id) is None
     assert car.dwell.occluded_s == pytest.approx(41, abs=3)
     assert car.dwell.unknown_s == 0
