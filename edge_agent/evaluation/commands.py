@@ -89,7 +89,10 @@ def evaluate(
         for condition in (PLAIN, *dict.fromkeys(names))
         for clip in clips
     ]
-    results = _run(work, jobs)
+    try:
+        results = _run(work, jobs)
+    except (ConfigError, ModelError) as error:
+        raise _Wrong(str(error)) from error
     if json_out:
         click.echo(json.dumps(as_json(results), indent=2))
     else:

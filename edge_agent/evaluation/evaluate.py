@@ -164,7 +164,8 @@ def _section(results: list[ClipResult]) -> dict[str, Any]:
 
 def _play(job: Job, camera: CameraConfig, hardship: Perturbation) -> tuple[ClipRun, float]:
     source: Source = open_source(camera, job.site.time_zone)
-    duration_s = source.probe().duration_s or 0.0
+    info = source.probe()
+    duration_s = info.duration_s or 0.0
     if hardship.change is not None:
         source = PerturbedSource(source, hardship.change)
     adjust = None if hardship.keep_detections is None else partial(thinned, keep=hardship.keep_detections)
@@ -172,7 +173,8 @@ def _play(job: Job, camera: CameraConfig, hardship: Perturbation) -> tuple[ClipR
     watch = None
     if job.with_report:
         in_force = enforced(job.site, _started_at(source))
-        asked = expected_incidents(job.clip.truth, camera, _FOREVER, in_force)
+        fitted = replace(camera, zones=fit_zones(camera, info.width, info.height), size=None)
+        asked = expected_incidents(job.clip.truth, fitted, _FOREVER, in_force)
         watch = Watch(tuple(item.due_s for item in asked), {event.id: event.box for event in job.clip.truth.events})
     observations = job.player(camera, job.site, source, adjust=adjust, restart_at_s=restart_at_s)
     return record(observations, camera.period_s, watch), duration_s
