@@ -110,6 +110,7 @@ class CameraRunner:
                 try:
                     self._play()
                 except SourceError as error:
+                    self._keep_state()  # the next attempt goes on from it
                     self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
                     self._log.error("source_failed", error=str(error), retry_in_s=wait_s)
                     self._stop.wait(wait_s)

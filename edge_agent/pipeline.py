@@ -197,8 +197,11 @@ class Pipeline:
         """Everything that must survive a restart, as JSON values."""
         parts = self.parts
         last = None
-        if self._last is not None:
-            last = {"captured_at": self._last.captured_at.isoformat(), "media_time_s": self._last.media_time_s}
+        known = self._resumed
+        if known is None and self._last is not None:
+            known = self._last.captured_at, self._last.media_time_s
+        if known is not None:
+            last = {"captured_at": known[0].isoformat(), "media_time_s": known[1]}
         return {
             "format": STATE_FORMAT,
             "last": last,

@@ -140,6 +140,16 @@ def test_a_clock_that_was_set_back_while_the_agent_was_off_does_not_turn_time_ro
     assert all(stay.dwell.unknown_s >= 0 for stay in watch.observations[-1].stays)
 
 
+def test_two_restarts_without_a_frame_between_them_are_as_one() -> None:
+    once, twice = Watch(STREET).see(steps(0, 60)), Watch(STREET).see(steps(0, 60))
+    once.restart()
+    twice.restart()
+    twice.restart()
+    assert twice.pipeline.dump() == once.pipeline.dump()
+    twice.clock_s = once.clock_s = 90.0
+    assert once.see(steps(90, 120)).events == twice.see(steps(90, 120)).events
+
+
 def test_two_zones_judge_for_themselves() -> None:
     zones = (parking_zone(), parking_zone(id="lane", dwell_limit_s={"vehicle": 10}), parking_zone(id="bus-only"))
     watch = Watch(STREET, zones).see(steps(0, 100))
