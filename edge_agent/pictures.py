@@ -66,7 +66,9 @@ class IncidentPictures:
                 if key not in self._arrivals:
                     self._arrivals[key] = self._take(EvidenceMoment.ARRIVAL, finding, frame, detections, moment, view)
         illustrated = tuple(
-            self._illustrated(event, present, frame, detections, moment, view) if event.zone in self._zones else event
+            self._illustrated(event, present, frame, detections, moment, view)
+            if event.zone in self._zones and view.can_see  # a frame that nobody looked at may show people
+            else event
             for event in events
         )
         for key in [key for key in self._arrivals if key not in present and view.can_see]:

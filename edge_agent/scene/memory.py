@@ -122,7 +122,7 @@ class SceneMemory:
             return self._detected(place, found, similarity, now)
         place.misses += 1
         if similarity >= self._appearance_needed(place):
-            self._observed(place, now)
+            self._observed(place, similarity, now)
             place.likeness_s, place.broken, place.stranger_sightings = now.at_s, False, 0
             place.sightings.append(Sighting(now.at_s, None, 0.0, now.elapsed_s, StayState.OBSERVED))
             return True
@@ -156,7 +156,7 @@ class SceneMemory:
                 place.observed_s = place.occluded_s = place.unknown_s = 0.0
                 place.from_s = now.at_s
             place.box = now.box(found)
-            self._observed(place, now)
+            self._observed(place, similarity, now)
             self._count(place, found, now)
             place.broken = False
             place.picture = now.picture(place.box)
@@ -171,7 +171,7 @@ class SceneMemory:
                 now.strangers.append((found, place.stranger_since_s))
                 return False
             return True
-        self._observed(place, now)
+        self._observed(place, similarity, now)
         self._count(place, found, now)
         place.stranger_sightings = 0
         place.broken = place.broken and similarity < rules.same_appearance
@@ -204,7 +204,9 @@ class SceneMemory:
         place.vote(now.detections.class_names[found], now.detections.groups[found], score)
         place.score, place.best_score = score, max(place.best_score, score)
 
-    def _observed(self, place: Place, now: _Now) -> None:
+    def _observed(self, place: Place, similarity: float, now: _Now) -> None:
+        if similarity < self._rules.sure_appearance:
+            place.steady_since_s = now.at_s
         place.state = StayState.OBSERVED
         place.observed_s += now.elapsed_s
         place.occluded_s += place.pending_s
@@ -311,6 +313,8 @@ class SceneMemory:
         """True if a weak candidate lies for the most part on things that stand there already."""
         seen = [other for other in self.places if other.standing and other.last_observed_s >= now.at_s]
         rules = self._rules
+        if place.part_of_known:
+            return True
         for other in seen:
             together = abs(start_s - other.from_s) <= rules.together_s
             least_shared = rules.together_covered if together else rules.part_covered
@@ -318,9 +322,6 @@ class SceneMemory:
             shared = shared_of_smaller(place.box, other.box)
             if lesser and shared >= least_shared:
                 return True
-            unchanged = other.pictured_s < start_s and now.similarity(other) >= rules.sure_appearance
-            if unchanged and shared >= rules.part_covered:
-                return True  # whatever had come would show in the picture of what stood there before
         if place.best_score >= self._rules.sure_score:
             return False
         if self._sizes.odd(place.box, place.group, now.frame.height):
@@ -349,7 +350,7 @@ class SceneMemory:
         place.detected_share = len(seen) / max(len(since), 1)
         place.open_start = self.started_s is not None and start_s - self.started_s <= 1.5 * self._period_s
         place.picture = now.picture(place.box)
-        place.pictured_s = now.at_s
+        place.pictured_s = place.steady_since_s = now.at_s
         place.sightings.clear()
 
     def _identify(self, place: Place, now: _Now) -> str:
@@ -380,7 +381,20 @@ class SceneMemory:
             )
             place.sightings.append(Sighting(since_s, now.box(index), now.score(index), 0.0, StayState.OBSERVED))
             self._count(place, index, now)
+            place.part_of_known = self._part_of_known(place, now)
             self.places.append(place)
+
+    def _part_of_known(self, place: Place, now: _Now) -> bool:
+        """True if something stands there that looks as it did before: whatever had come would show in its picture."""
+        rules = self._rules
+        return any(
+            other.standing
+            and other.state is StayState.OBSERVED
+            and other.steady_since_s < now.at_s
+            and shared_of_smaller(place.box, other.box) >= rules.part_covered
+            and 1 / rules.part_size <= (root_area(other.box) / root_area(place.box)) ** 2 <= rules.part_size
+            for other in self.places
+        )
 
 
 class _Now:

@@ -38,6 +38,8 @@ class MemoryRules:
     """Sum of scores above ``weak_floor`` that makes a candidate stand which never had ``least_best_score``."""
     weak_detected_share: float = 0.6
     """Share of the frames in which such a candidate must have been detected."""
+    part_size: float = 5.0
+    """Largest ratio of the areas of a thing and its part: a whole scene taken for a thing has no parts."""
     vast_share: float = 0.3
     """A weak candidate that fills this share of the picture is the scene itself."""
     odd_size: float = 3.0
@@ -49,7 +51,7 @@ class MemoryRules:
     """Sure detections in that band that it takes to know their size."""
     together_s: float = 3.0
     """Things that came to rest within this time of each other may be one thing, seen in parts."""
-    together_covered: float = 0.6
+    together_covered: float = 0.5
     """Share of the smaller that two such things have in common when they are one."""
     lesser_score: float = 0.8
     """A candidate inside, or around, a known thing is a part of it unless its score is at least this share of its."""

@@ -31,6 +31,8 @@ _PLAIN = (
     "detected_share",
     "misses",
     "likeness_s",
+    "steady_since_s",
+    "part_of_known",
     "missing_since_s",
     "missing_sightings",
     "broken",

@@ -61,6 +61,10 @@ class Place:
     """Frames in a row in which it was not detected."""
     likeness_s: float = 0.0
     """When its appearance was last as remembered."""
+    steady_since_s: float = 0.0
+    """Since when its place has looked the same, frame by frame."""
+    part_of_known: bool = False
+    """True if, when it was first seen, what stood there looked unchanged: it is a part of that."""
     missing_since_s: float | None = None
     missing_sightings: int = 0
     broken: bool = False
