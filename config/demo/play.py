@@ -164,7 +164,10 @@ def _sum_up(console: Console, known: Known, lookout: Lookout, folder: Folder, st
     if stills:
         _say(console, "stills, people masked")
     for still in stills:
-        _say(console, f"  {still.moment:<10} {_short(folder.evidence / still.file_name)}")
+        _say(
+            console,
+            f"  {still.camera:<11} {still.kind:<9} {still.moment:<10} {_short(folder.evidence / still.file_name)}",
+        )
     _say(console, f"store                   {_short(folder.store)}")
     _say(console, f"logs                    {_short(folder.path)}/*.log")
     _say(console, "a recording of your own  make demo SOURCE=my.mp4")

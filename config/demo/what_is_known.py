@@ -22,7 +22,10 @@ SELECT incident_id, camera_id, zone_id, kind, class_name, limit_s, opened_at, st
        dwell_observed_s + dwell_occluded_s + dwell_unknown_s, clear_width_m
 FROM incidents ORDER BY opened_at, incident_id
 """
-_STILLS = "SELECT moment, captured_at, sha256 FROM evidence_references ORDER BY captured_at, moment"
+_STILLS = """
+SELECT camera_id, kind, moment, sha256 FROM evidence_references JOIN incidents USING (agent_id, incident_id)
+ORDER BY opened_at, incident_id, captured_at
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,9 @@ class Incident:
 class Still:
     """A picture that an incident refers to."""
 
+    camera: str
+    kind: str
     moment: str
-    captured_at: datetime | None
     sha256: str
 
     @property
@@ -99,8 +103,8 @@ class Lookout:
         return Known(self._incidents(), states, widths, dict(self._frames_at), waiting)
 
     def stills(self) -> list[Still]:
-        """The pictures that incidents refer to, oldest first."""
-        return [Still(moment, _utc(at), sha.hex()) for moment, at, sha in self._rows(_STILLS)]
+        """The pictures that incidents refer to, incident by incident, oldest first."""
+        return [Still(camera, kind, moment, sha.hex()) for camera, kind, moment, sha in self._rows(_STILLS)]
 
     def _incidents(self) -> tuple[Incident, ...]:
         return tuple(

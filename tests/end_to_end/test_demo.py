@@ -66,7 +66,7 @@ def test_the_demo_shows_the_parked_car_and_the_narrowed_footbridge_once_each(tmp
     store = Store(out / "clearway.sqlite")
     assert store.count("incidents", "scenario = 'parking'") == 1
     assert store.count("incidents", "closed_at IS NULL") == 0
-    stills = re.findall(r"^  \w+ +(\S+\.jpg)$", done.stdout, re.MULTILINE)
+    stills = re.findall(r"^  \w+ +\w+ +\w+ +(\S+\.jpg)$", done.stdout, re.MULTILINE)
     assert len(stills) >= 3
     assert all((ROOT / still).is_file() for still in stills)
     assert left_over(out) == []
