@@ -97,14 +97,16 @@ class Street:
 
     def frame(self, at_s: float) -> Frame:
         """The picture at a time."""
-        image = _background().astype(np.float32)
+        image = _background().copy()
         for thing, box in self._far_to_near(at_s):
             _paint(image, _skin(thing), box)
-        rng = np.random.default_rng([11, round(at_s * 1000)])
-        image = image * self.light(at_s) + rng.normal(0, self.noise, image.shape[:2])[..., None]
-        right, down = self.shift(at_s)
-        image = np.roll(image, (down, right), (0, 1))
-        picture: Image = np.clip(image, 0, 255).astype(np.uint8)
+        light, noise = self.light(at_s), _noise(at_s) * self.noise
+        if (light, self.noise) != (1.0, 0.0):
+            image = cv2.addWeighted(image, light, cv2.merge((noise, noise, noise)), 1.0, 0.0)
+        if self.shift(at_s) != (0, 0):
+            right, down = self.shift(at_s)
+            image = np.roll(image, (down, right), (0, 1))
+        picture: Image = cv2.convertScaleAbs(np.maximum(image, 0))
         return Frame(picture, BEGAN + timedelta(seconds=at_s), at_s)
 
     def detections(self, at_s: float) -> Detections:
@@ -198,9 +200,21 @@ def watch(
 
 
 @cache
-def _background() -> Image:
+def _background() -> np.ndarray:
     coarse = np.random.default_rng(2).integers(70, 130, (HEIGHT // 4, WIDTH // 4, 3), np.uint8)
-    return np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+
+
+@cache
+def _grain() -> np.ndarray:
+    return np.random.default_rng(11).normal(0, 1, (2 * HEIGHT, 2 * WIDTH)).astype(np.float32)
+
+
+def _noise(at_s: float) -> np.ndarray:
+    """A cut of the grain that is another one at each moment."""
+    number = round(at_s * 1000)
+    top, left = number // 500 * 67 % HEIGHT, number // 500 * 131 % (WIDTH - 25) + number % 500 // 20
+    return _grain()[top : top + HEIGHT, left : left + WIDTH]
 
 
 @cache
@@ -221,12 +235,11 @@ def _paint(image: np.ndarray, skin: Image, box: Box) -> None:
 
 
 def _hidden_share(box: Box, others: list[Box]) -> float:
-    ys, xs = np.mgrid[0:20, 0:20]
-    x = box[0] + (xs + 0.5) / 20 * (box[2] - box[0])
-    y = box[1] + (ys + 0.5) / 20 * (box[3] - box[1])
+    steps = (np.arange(20) + 0.5) / 20
+    x, y = box[0] + steps * (box[2] - box[0]), box[1] + steps * (box[3] - box[1])
     hidden = np.zeros((20, 20), bool)
     for x1, y1, x2, y2 in others:
-        hidden |= (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
+        hidden |= ((x >= x1) & (x <= x2))[None, :] & ((y >= y1) & (y <= y2))[:, None]
     return float(hidden.mean())
 
 

@@ -369,7 +369,7 @@ def test_memory_stays_bounded_whatever_the_detector_says() -> None:
     frame = Street(()).frame(0)
     rng = np.random.default_rng(4)
     most = kept = 0
-    for index in range(90):
+    for index in range(60):
         corners = rng.uniform(0, 1, (300, 2)) * (300, 160)
         boxes = np.concatenate([corners, corners + rng.uniform(8, 40, (300, 2))], 1).astype(np.float32)
         scores = rng.uniform(0.1, 0.6, 300).astype(np.float32)
