@@ -151,11 +151,13 @@ class ParkingJudge:
             "violated": sorted(stay_id for stay_id, known in self._known.items() if known.violated),
             "in_force_since_s": None if since is None or since == float("-inf") else since,
             "last_at": None if self._last_at is None else self._last_at.isoformat(),
+            "traffic": self._traffic.dump(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from ``dump``."""
         self._known = {stay_id: _Known(violated=True) for stay_id in state["violated"]}
         self._last_at = None if state["last_at"] is None else datetime.fromisoformat(state["last_at"])
+        self._traffic.load(state["traffic"])
         if not self._always:
             self.in_force_since_s = state["in_force_since_s"]

@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.stay import Box, Stay, StayState
@@ -94,6 +95,24 @@ class Traffic:
         if last_s is None or self._queued_s.get(stay.stay_id, 0.0) >= self._rules.longest_s:
             return False
         return at_s - last_s < self._rules.start_up_s
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart, to a hundredth of a pixel and a second."""
+        return {
+            "driven": [[round(value, 2) for value in (spot.at_s, spot.x, spot.y)] for spot in self._driven],
+            "passing": [[list(box), seen_s] for box, seen_s in self._passing],
+            "queued_s": self._queued_s,
+            "last_queued_s": self._last_queued_s,
+            "last_s": self._last_s,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``."""
+        self._driven.clear()
+        self._driven.extend(_Sighting(float(at_s), float(x), float(y)) for at_s, x, y in state["driven"])
+        self._passing = [((x1, y1, x2, y2), seen_s) for (x1, y1, x2, y2), seen_s in state["passing"]]
+        self._queued_s, self._last_queued_s = dict(state["queued_s"]), dict(state["last_queued_s"])
+        self._last_s = state["last_s"]
 
     def _in_line(self, stay: Stay, other: Stay) -> bool:
         """True if both stand in one lane, next to each other."""

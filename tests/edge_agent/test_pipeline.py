@@ -17,7 +17,7 @@ from edge_agent.replay import event_json
 from edge_agent.scene.camera_state import CameraState, View
 from edge_agent.scene.stay import StayState
 from tests.edge_agent.street_pipeline import Watch, parking_zone, seconds, written
-from tests.edge_agent.synthetic_street import BEGAN, DARK, SEEING, Eye, Street, passing, standing, steps
+from tests.edge_agent.synthetic_street import BEGAN, DARK, SEEING, Eye, Street, Thing, passing, standing, steps
 
 CAR = standing("car", 100, 110, 10, 70)
 STREET = Street((CAR, passing("bus", 150, 50, 5, size=(140, 80), class_name="bus", seed=3)), Eye(miss=0.2))
@@ -200,6 +200,36 @@ def test_a_car_left_over_night_is_one_incident_a_day() -> None:
     assert phases == [("opened", None), ("closed", "schedule_ended")] * 2
     first, second = dict.fromkeys(ids(watch.events))
     assert first != second
+
+
+def a_queue(stays_behind_s: float = 0.0) -> Street:
+    """Traffic flows along the kerb; three cars wait there from about 64 to 150 s, and the second may stay behind."""
+    flow = tuple(passing(f"car {n}", 110, 4.0 * n, 6.0, size=(56, 34), seed=50 + n) for n in range(12))
+    waiting = []
+    for n in range(3):
+        spot, until_s = 190 - 62.0 * n, 150 + 2 * n + (stays_behind_s if n == 1 else 0.0)
+        path = ((60.0 + 2 * n, -100.0, 110.0), (64.0 + 2 * n, spot, 110.0), (until_s, spot, 110.0))
+        waiting.append(Thing(f"waiting {n}", (*path, (until_s + 8, 400.0, 110.0)), (56, 34), "car", 80 + n))
+    return Street((*flow, *waiting))
+
+
+@pytest.mark.parametrize("restart_at", [None, 80, 120])
+def test_waiting_in_traffic_is_not_parking(restart_at: int | None) -> None:
+    watch = Watch(a_queue()).see(steps(0, restart_at or 0))
+    if restart_at is not None:
+        watch.restart()
+    watch.see(steps((restart_at or 0) + 1, 200))
+    assert watch.events == []
+    waited = {stay.stay_id for seen in watch.observations for stay in seen.stays if stay.dwell.total_s > 60}
+    assert len(waited) == 3
+
+
+def test_staying_behind_when_traffic_has_gone_on_is_parking() -> None:
+    watch = Watch(a_queue(stays_behind_s=500)).see(steps(0, 200))
+    (opened,) = [event for event in watch.events if event.phase.value == "opened"]
+    assert opened.media_time_s > 150
+    assert opened.box is not None
+    assert opened.box[0] == pytest.approx(128, abs=3)
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)
