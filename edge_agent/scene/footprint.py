@@ -74,6 +74,9 @@ class FootprintRules:
     """One standard deviation of a silhouette's outline."""
     largest_m: float = 12.0
     """Ground further behind a thing's foot than this is not searched."""
+    misfit: float = 9.2
+    """A box that a class's shape fills no better than this (sum of squared deviations of four sides and its size) is
+    not of that shape, whatever the detector says: one in a hundred true ones is worse."""
 
 
 RULES = FootprintRules()
@@ -95,7 +98,7 @@ def shape_for(group: ClassGroup, class_name: str) -> Shape | None:
 def footprint_of_box(
     box: Box, shape: Shape, upright: Upright, calibration: Calibration, frame_size: tuple[int, int]
 ) -> Footprint | None:
-    """The footprint of a thing of known size that fills ``box``; None if its foot is not on the ground.
+    """The footprint of a thing of known size that fills ``box``; None if none does or its foot is not on the ground.
 
     A side that touches the picture's border is not the thing's own and is left out of the fit.
     """
@@ -138,6 +141,8 @@ def footprint_of_box(
     if not np.isfinite(cost).any():
         return None
     best = int(np.nanargmin(cost))
+    if cost[best] > RULES.misfit:
+        return None
     placed = _placed(model, parameters[best : best + 1], angles[best : best + 1])[0]
     place_covariance = np.linalg.inv(slopes[best].T @ slopes[best] + 1e-6 * np.eye(3))[:2, :2]
     # Directions that fit nearly as well put the border elsewhere: that belongs to the uncertainty.

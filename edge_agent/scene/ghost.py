@@ -23,21 +23,25 @@ class GhostRules:
     """How far around a pixel its ground is looked for; further where there is none so near."""
     least_ground: float = 0.08
     """Share of that window that must be ground to be believed."""
+    edges: float = 1.6
+    """From this ratio of the background's edges along the outline to those of now on, all of the region was left;"""
+    mixed: float = 0.6
+    """from this one on, a part of it may have been, and its pixels are judged one by one."""
     share: float = 0.15
-    """Share of a region that must be left ground for its pixels to be judged one by one; else the outline decides."""
-    edges: float = 1.25
-    """How much stronger the background's edges along the outline must be than those of now."""
+    """Share of a region that must be left ground for that to be more than noise."""
 
 
 RULES = GhostRules()
 
 
-def left_behind(region: Patch, background: Background, ground: Mask, rules: GhostRules = RULES) -> Mask:
-    """The pixels of a region at which something left, a mask of the region's shape.
+def left_behind(
+    region: Patch, background: Background, ground: Mask, rules: GhostRules = RULES
+) -> tuple[Mask, Mask]:
+    """The pixels of a region at which something left, and those at which a thing stands: masks of its shape.
 
-    ``ground``: where in the crop the background shows the bare zone. Pixels are judged by what stands out from the
-    ground around them: the background (it left) or what is there now (it came). Where the ground is too uneven to
-    tell, the outline is: what stands there has edges now, what left has them in the background.
+    What stands somewhere has edges along its outline now, what left has them in the background. Where it has both (a
+    thing that fell over covers a part of where it stood) single pixels are judged by what stands out from the ground
+    around them: the background or what is there now. ``ground``: where in the crop the background shows the bare zone.
     """
     reach = 4 * rules.ring_px
     rows, columns = ground.shape
@@ -49,6 +53,12 @@ def left_behind(region: Patch, background: Background, ground: Mask, rules: Ghos
     inner.add_to(near)
     free &= ~(cv2.dilate(near.view(np.uint8), np.ones((9, 9), np.uint8)) > 0)
     before_look, now_look = background.background[window], background.settled[window]
+    ratio = _outline(inner, before_look) / max(_outline(inner, now_look), 1e-6)
+    nothing = np.zeros_like(region.mask)
+    if ratio >= rules.edges:
+        return region.mask.copy(), nothing
+    if ratio < rules.mixed:
+        return nothing, region.mask.copy()
     mean, scatter = _ground_around(before_look, free, rules)
     noise = np.array(
         [background.rules.same_brightness, background.rules.same_colour, background.rules.same_colour], np.float32
@@ -57,18 +67,12 @@ def left_behind(region: Patch, background: Background, ground: Mask, rules: Ghos
     now = np.abs((now_look - mean) / scale).max(axis=2)[inner.part]
     before = np.abs((before_look - mean) / scale).max(axis=2)[inner.part]
     left: Mask = (now < rules.deviation) & (before > rules.deviation) & region.mask
-    came = (now > rules.deviation) & (before < rules.deviation) & region.mask
-    if np.count_nonzero(left) > rules.share * region.area:
-        # What neither test decides goes with the larger part.
-        undecided = region.mask & ~left & ~came
-        if np.count_nonzero(left) > 2 * np.count_nonzero(came):
-            left |= undecided & (now < before)
-        return left
-    if np.count_nonzero(came) > rules.share * region.area:
-        return np.zeros_like(region.mask)
-    if _outline(inner, before_look) > rules.edges * _outline(inner, now_look):
-        return region.mask.copy()
-    return np.zeros_like(region.mask)
+    if np.count_nonzero(left) <= rules.share * region.area:
+        return nothing, region.mask.copy()
+    stands = ((now > rules.deviation) & region.mask).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    stands = cv2.morphologyEx(cv2.morphologyEx(stands, cv2.MORPH_CLOSE, kernel), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    return left, (stands > 0) & region.mask
 
 
 def _ground_around(look: Look, free: Mask, rules: GhostRules) -> tuple[Look, Look]:

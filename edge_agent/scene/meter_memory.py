@@ -68,13 +68,16 @@ def load_meter(kept: dict[str, Any], background: Background, objects: StandingOb
             mask = np.unpackbits(arrays[f"mask_{entry['id']}"], count=rows * columns).reshape(rows, columns) > 0
             if entry["x"] < 0 or entry["y"] < 0 or entry["y"] + rows > shape[0] or entry["x"] + columns > shape[1]:
                 raise ValueError("one of its things lies outside the zone")
+            region = Patch(int(entry["x"]), int(entry["y"]), mask)
             things.append(
                 StandingObject(
                     object_id=int(entry["id"]),
-                    region=Patch(int(entry["x"]), int(entry["y"]), mask),
+                    region=region,
+                    anchor=region,
                     look=arrays[f"look_{entry['id']}"].astype(np.float32),
                     first_area_px=int(entry["first_area_px"]),
                     since_s=float(entry["since_s"]),
+                    first_seen_s=float(entry["since_s"]),
                     last_observed_s=float(entry["last_observed_s"]),
                     state=StayState.UNKNOWN,
                     standing=True,

@@ -32,16 +32,20 @@ from edge_agent.scene.zone_crop import ZoneCrop
 class MeterRules:
     """How detections, stays and regions of change are put together."""
 
-    person_score: float = 0.3
+    hiding_score: float = 0.2
     """Least score of a person who hides what is behind: a missed one costs more than a doubtful one."""
+    person_score: float = 0.35
+    """Least score of a person who is counted."""
     person_margin: float = 0.08
     """A person's box is grown by this share of its sides: arms and bags stick out."""
     not_person_iou: float = 0.5
     """A person detected where a cycle is detected, or stands, with this overlap is the cycle seen amiss,"""
-    not_person_score: float = 0.7
+    not_person_score: float = 0.2
     """unless it scores more than the cycle's score divided by this."""
-    same_thing_share: float = 0.6
-    """A region of change of which this share lies in a stay's box is that stay."""
+    same_thing_share: float = 0.8
+    """A region of change of which this share lies in a stay's box is that stay,"""
+    same_thing_s: float = 5.0
+    """if the stay did not begin so much earlier: what stood there before is not what has come."""
     tight_iou: float = 0.5
     """From this overlap on the region's own box is the better box of the stay: it is good to a pixel."""
     box_change: float = 0.02
@@ -121,9 +125,9 @@ class PassageMeter:
                 f"{self._frame_size[0]}x{self._frame_size[1]} as the zone was given for"
             )
         moved = np.array([*view.shift_px, *view.shift_px], np.float32)
-        people = self._people_boxes(detections, stays, moved)
+        people, scores = self._people_boxes(detections, stays, moved)
         self._look(frame, view, people, now_s)
-        standing, density = self._people.observe(self._feet(people), now_s)
+        standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
         things = self._things(stays)
         known = np.count_nonzero(self._background.known & self._crop.ground)
         if known < self._rules.known_share * np.count_nonzero(self._crop.ground):
@@ -143,12 +147,12 @@ class PassageMeter:
 
     def _people_boxes(
         self, detections: Detections, stays: tuple[Stay, ...], moved: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """(n, 4) boxes of people in the reference view, without things that were taken for people."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(n, 4) boxes of people in the reference view and their scores, without things that were taken for people."""
         rules = self._rules
         groups = np.array([group.value for group in detections.groups], object)
         boxes = detections.boxes - moved if len(detections) else detections.boxes
-        is_person = (groups == ClassGroup.PERSON.value) & (detections.scores >= rules.person_score)
+        is_person = (groups == ClassGroup.PERSON.value) & (detections.scores >= rules.hiding_score)
         people, scores = boxes[is_person], detections.scores[is_person]
         is_cycle = groups == ClassGroup.CYCLE.value
         rivals = [boxes[is_cycle]]
@@ -162,8 +166,9 @@ class PassageMeter:
             same = (iou(people, cycles) >= rules.not_person_iou) & (
                 scores[:, None] * rules.not_person_score <= cycle_scores[None, :]
             )
-            people = people[~same.any(axis=1)]
-        return np.asarray(people, np.float32).reshape(-1, 4)
+            real = ~same.any(axis=1)
+            people, scores = people[real], scores[real]
+        return np.asarray(people, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
 
     def _look(self, frame: Frame, view: View, people: NDArray[np.float32], now_s: float) -> None:
         crop = self._crop
@@ -197,17 +202,19 @@ class PassageMeter:
         ]
         for stay in shown:
             target = np.array([stay.box], np.float32)
-            best_box, best_iou = stay.box, self._rules.tight_iou
+            box, best_iou, inside = stay.box, self._rules.tight_iou, []
             for thing in regions:
-                box = np.array([own_boxes[thing.object_id]], np.float32)
-                overlap = float(iou(box, target)[0, 0])
-                if overlap >= best_iou:
-                    best_box, best_iou = own_boxes[thing.object_id], overlap
-                inside = float(intersections(box, target)[0, 0]) / max(float(intersections(box, box)[0, 0]), 1.0)
-                if inside >= self._rules.same_thing_share and shape_for(stay.class_group, stay.class_name):
-                    taken.add(thing.object_id)
-            footprint = self._stay_footprint(stay, best_box)
+                own = np.array([own_boxes[thing.object_id]], np.float32)
+                overlap = float(iou(own, target)[0, 0])
+                if overlap >= best_iou and stay.from_s >= thing.since_s - self._rules.same_thing_s:
+                    box, best_iou = own_boxes[thing.object_id], overlap
+                share = float(intersections(own, target)[0, 0]) / max(float(intersections(own, own)[0, 0]), 1.0)
+                together = stay.from_s >= thing.since_s - self._rules.same_thing_s
+                if share >= self._rules.same_thing_share and together:
+                    inside.append(thing.object_id)
+            footprint = self._stay_footprint(stay, box)
             if footprint is not None:
+                taken.update(inside)
                 found.append(_Standing(stay.box, stay.state, stay.from_s, footprint, stay.stay_id))
         self._stay_footprints = {
             stay.stay_id: self._stay_footprints[stay.stay_id] for stay in shown if stay.stay_id in self._stay_footprints

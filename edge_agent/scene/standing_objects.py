@@ -22,23 +22,33 @@ class ObjectRules:
     """A region that has kept its place for so long stands: longer than a step, short enough to be told in time."""
     keep_iou: float = 0.6
     """Overlap with where it was first seen by which a region has kept its place."""
+    foot_px: float = 2.0
+    foot_share: float = 0.06
+    """Most that the foot of a region may move, in pixels and as a share of its height: far away, a thing that is
+    pushed along hardly changes but for its foot."""
     person_memory_s: float = 4.0
-    """A look that settled under a detected person is that person for so long after the last detection: detectors
-    miss a standing person now and then, rarely for longer."""
+    """Time constant of the share of time in which a look has been under detected people. A person who stands is
+    detected in most frames; one who passes a thing covers it for a second."""
+    person_time: float = 0.35
+    """Share of that time from which a look is a person's and not a thing's."""
     person_share: float = 0.5
-    """Share of a region that must have been under people for it to be one."""
+    """Share of a region that must be a person's for it to be one."""
     gone_share: float = 0.35
     """A thing is gone when less than this share of it has not been seen to be ground again."""
     hidden_share: float = 0.5
     """A thing is occluded when more than this share of it is hidden, or shows neither it nor the ground."""
     like_share: float = 0.3
     """Less than this share of what is seen of a thing looks like it: something else is there."""
+    calm_share: float = 0.5
+    """Less than this share of what is seen of a thing keeps its look: it is being moved."""
     like_slack: float = 2.0
     """Times the noise by which a thing may differ from how it looked when it came: the light on it changes."""
     other_s: float = 2.5
     """A thing of which nothing is seen for so long although nobody stands before it has been moved."""
     same_thing_share: float = 0.12
     """A region that touches a thing and is smaller than this share of it is a part of it that was not seen at first."""
+    check_s: float = 5.0
+    """How often a standing thing is asked again whether it is a ghost: its surroundings may have been hidden."""
     close_px: int = 5
     """Gaps narrower than this belong to the thing (spokes, handles)."""
     margin_px: int = 4
@@ -54,20 +64,23 @@ OBJECT_RULES = ObjectRules()
 class StandingObject:
     """One thing without a class, or (not ``standing``) a candidate for one.
 
-    ``region``: where it is in the crop. ``look``: what it looked like there when it came to stand. ``version`` changes
+    ``region``: where it is in the crop; ``anchor``: where it was when it was first seen. ``look``: what it looked like there when it came to stand. ``version`` changes
     with the region.
     """
 
     object_id: int
     region: Patch
+    anchor: Patch
     look: Look
     first_area_px: int
     since_s: float
+    first_seen_s: float
     last_observed_s: float
     state: StayState
     standing: bool
     version: int = 0
     other_since_s: float | None = None
+    checked_s: float = 0.0
 
 
 class StandingObjects:
@@ -85,7 +98,8 @@ class StandingObjects:
         self._ground = ground
         self._watched = watched
         self._least_area_px = least_area_px
-        self._person_seen_s = np.full(watched.shape, -np.inf)
+        self._under_people = np.zeros(watched.shape, np.float32)
+        self._last_s: float | None = None
         self._margin = np.ones((2 * rules.margin_px + 1, 2 * rules.margin_px + 1), np.uint8)
 
     def held(self) -> Mask:
@@ -102,11 +116,17 @@ class StandingObjects:
 
         ``look`` is the frame's, ``changed`` what ``background`` says shows a thing, ``hidden`` where people are.
         """
-        self._person_seen_s[hidden] = now_s
+        self._count_people(background, hidden, now_s)
         settled = background.has_settled(now_s)
         for thing in self.objects:
             self._review(thing, background, look, settled, changed, hidden, now_s)
         self.objects = [thing for thing in self.objects if thing.state is not StayState.ABSENT]
+        for thing in list(self.objects):
+            due = thing.standing and now_s - thing.checked_s >= self.rules.check_s
+            if due and thing.state is StayState.OBSERVED:
+                thing.checked_s = now_s
+                if not self._lay_ghost(thing, background):
+                    self.objects.remove(thing)
         self._match(background, settled & changed & self._watched, now_s)
 
     def _review(
@@ -139,7 +159,9 @@ class StandingObjects:
             likeness[:, :, 0] -= np.median((likeness - thing.look)[:, :, 0][visible])
         alike = background.alike(likeness, thing.look, self.rules.like_slack) & visible
         shown = int(np.count_nonzero(visible))
-        strange = shown > self.rules.hidden_share * left and np.count_nonzero(alike) < self.rules.like_share * shown
+        other = np.count_nonzero(alike) < self.rules.like_share * shown
+        restless = np.count_nonzero(settled[part] & visible) < self.rules.calm_share * shown
+        strange = shown > self.rules.hidden_share * left and (other or restless)
         if not strange:
             thing.other_since_s = None
         elif thing.other_since_s is None:
@@ -166,27 +188,31 @@ class StandingObjects:
             thing.region.add_to(taken)
         kept = list(standing)
         for region in self._regions(shown & ~taken):
-            same = [old for old in candidates if old.region.iou(region) >= self.rules.keep_iou]
+            same = [old for old in candidates if self._keeps_place(old, region)]
             if same:
-                thing = max(same, key=lambda old: old.region.iou(region))
+                thing = max(same, key=lambda old: old.anchor.iou(region))
                 candidates.remove(thing)
                 thing.region, thing.last_observed_s, thing.state = region, now_s, StayState.OBSERVED
             else:
                 since_s = float(np.median(background.settled_since_s[region.part][region.mask]))
                 thing = StandingObject(
-                    self.next_id, region, _NO_LOOK, 0, since_s, now_s, StayState.OBSERVED, standing=False
+                    self.next_id, region, region, _NO_LOOK, 0, since_s, now_s - background.rules.settle_s, now_s, StayState.OBSERVED, standing=False
                 )
                 self.next_id += 1
             thing.first_area_px = region.area
             thing.look = background.settled[region.part].copy()
-            if self._is_person(thing, now_s):
-                continue
-            if now_s - thing.since_s < self.rules.stand_s - 1e-6 or (self._stands_up(thing, background) and not self._joins(thing.region, standing, background)):
+            waits = now_s - thing.first_seen_s < self.rules.stand_s - 1e-6 or self._is_person(region)
+            if waits or self._rises(thing, standing, background):
                 kept.append(thing)
         # A candidate that is hidden for a moment is waited for.
         kept += [thing for thing in candidates if now_s - thing.last_observed_s < self.rules.stand_s]
         kept.sort(key=lambda thing: (not thing.standing, -thing.region.area, thing.object_id))
         self.objects = sorted(kept[: self.rules.most_objects], key=lambda thing: thing.object_id)
+
+    def _keeps_place(self, candidate: StandingObject, region: Patch) -> bool:
+        foot, height = candidate.anchor.box[3], candidate.anchor.mask.shape[0]
+        moved = abs(region.box[3] - foot) > max(self.rules.foot_px, self.rules.foot_share * height)
+        return not moved and candidate.anchor.iou(region) >= self.rules.keep_iou
 
     def _regions(self, shown: Mask) -> list[Patch]:
         size = self.rules.close_px
@@ -214,26 +240,41 @@ class StandingObjects:
                 return True
         return False
 
-    def _is_person(self, thing: StandingObject, now_s: float) -> bool:
-        recent = now_s - self._person_seen_s[thing.region.part] < self.rules.person_memory_s
-        under = int(np.count_nonzero(recent & thing.region.mask))
-        return under > self.rules.person_share * thing.region.area
+    def _count_people(self, background: Background, hidden: Mask, now_s: float) -> None:
+        """Keep, for each pixel, the share of the last seconds of its present look in which people covered it."""
+        elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        weight = 1 - float(np.exp(-elapsed_s / self.rules.person_memory_s))
+        cv2.accumulateWeighted(hidden.astype(np.float32), self._under_people, weight)
+        self._under_people[(background.settled_since_s == now_s) & ~hidden] = 0
 
-    def _stands_up(self, thing: StandingObject, background: Background) -> bool:
-        """True if a candidate that has kept its place is a thing and not a ghost, in whole or for the most part."""
-        ground = self._ground & background.known & ~self.held()
-        ghost = left_behind(thing.region, background, ground)
-        if ghost.any():
-            gone = np.zeros(self._ground.shape, bool)
-            Patch(thing.region.x, thing.region.y, ghost).add_to(gone)
-            background.adopt(gone)
-            remaining = self._regions_of(thing.region, ~ghost)
-            if remaining is None:
-                return False
-            thing.region = remaining
-            thing.first_area_px = remaining.area
-            thing.look = background.settled[remaining.part].copy()
+    def _is_person(self, region: Patch) -> bool:
+        under = (self._under_people[region.part] > self.rules.person_time) & region.mask
+        return int(np.count_nonzero(under)) > self.rules.person_share * region.area
+
+    def _rises(self, thing: StandingObject, standing: list[StandingObject], background: Background) -> bool:
+        """True if a candidate that has kept its place is a thing of its own: no ghost, and no part of another."""
+        if not self._lay_ghost(thing, background):
+            return False
+        if self._joins(thing.region, standing, background):
+            return False
         thing.standing = True
+        thing.version += 1
+        return True
+
+    def _lay_ghost(self, thing: StandingObject, background: Background) -> bool:
+        """Give the pixels of a region that something left back to the background; false if nothing remains."""
+        ghost, stands = left_behind(thing.region, background, self._ground & background.known & ~self.held())
+        if not ghost.any():
+            return True
+        gone = np.zeros(self._ground.shape, bool)
+        Patch(thing.region.x, thing.region.y, ghost).add_to(gone)
+        background.adopt(gone)
+        remaining = self._regions_of(thing.region, stands)
+        if remaining is None:
+            return False
+        thing.region, thing.first_area_px = remaining, remaining.area
+        thing.look = background.settled[remaining.part].copy()
         thing.version += 1
         return True
 
