@@ -123,7 +123,8 @@ class SceneMemory:
         place.misses += 1
         if similarity >= self._appearance_needed(place):
             self._observed(place, similarity, now)
-            place.likeness_s, place.broken, place.stranger_sightings = now.at_s, False, 0
+            place.likeness_s, place.broken = now.at_s, False
+            place.stranger, place.stranger_sightings = None, 0
             place.sightings.append(Sighting(now.at_s, None, 0.0, now.elapsed_s, StayState.OBSERVED))
             return True
         if not place.standing:
@@ -154,16 +155,19 @@ class SceneMemory:
                 place.sightings = type(place.sightings)([place.sightings[-1]], place.sightings.maxlen)
                 place.votes, place.group_votes, place.best_score = {}, {}, 0.0
                 place.observed_s = place.occluded_s = place.unknown_s = 0.0
-                place.from_s = now.at_s
+                place.from_s = place.first_seen_s = now.at_s
+                place.part_of_known = False
             place.box = now.box(found)
             self._observed(place, similarity, now)
             self._count(place, found, now)
+            place.part_of_known = place.part_of_known or self._part_of_known(place)
             place.broken = False
             place.picture = now.picture(place.box)
             return True
         if stranger:
-            if place.stranger_sightings == 0:
-                place.stranger_since_s = now.at_s
+            if place.stranger is None or now.table.similarity(place.stranger, place.box) < rules.sure_appearance:
+                place.stranger, place.stranger_since_s, place.stranger_sightings = None, now.at_s, 0
+                place.stranger = now.picture(place.box)
             place.stranger_sightings += 1
             place.state = StayState.UNKNOWN
             place.pending_s += now.elapsed_s
@@ -173,7 +177,7 @@ class SceneMemory:
             return True
         self._observed(place, similarity, now)
         self._count(place, found, now)
-        place.stranger_sightings = 0
+        place.stranger_sightings, place.stranger = 0, None
         place.broken = place.broken and similarity < rules.same_appearance
         weight = rules.box_memory
         old, new = place.box, now.box(found)
@@ -188,11 +192,10 @@ class SceneMemory:
         if similarity >= rules.renewing_appearance:
             place.likeness_s = now.at_s
         renew_s = rules.picture_memory_s if similarity >= rules.renewing_appearance else rules.relit_s
-        if (
-            place.picture is None
-            or now.at_s - max(place.pictured_s, place.likeness_s) >= renew_s
-            or (similarity >= rules.renewing_appearance and now.at_s - place.pictured_s >= renew_s)
-        ):
+        due = now.at_s - max(place.pictured_s, place.likeness_s) >= renew_s or (
+            similarity >= rules.renewing_appearance and now.at_s - place.pictured_s >= renew_s
+        )
+        if place.picture is None or (due and now.quiet(place, rules)):
             place.picture, place.pictured_s = now.picture(place.box), now.at_s
         return True
 
@@ -316,7 +319,8 @@ class SceneMemory:
         if place.part_of_known:
             return True
         for other in seen:
-            together = abs(start_s - other.from_s) <= rules.together_s
+            apart_s = min(abs(start_s - other.from_s), abs(place.first_seen_s - other.first_seen_s))
+            together = apart_s <= rules.together_s
             least_shared = rules.together_covered if together else rules.part_covered
             lesser = place.best_score < (1.0 if together else rules.lesser_score) * other.best_score
             shared = shared_of_smaller(place.box, other.box)
@@ -350,7 +354,7 @@ class SceneMemory:
         place.detected_share = len(seen) / max(len(since), 1)
         place.open_start = self.started_s is not None and start_s - self.started_s <= 1.5 * self._period_s
         place.picture = now.picture(place.box)
-        place.pictured_s = place.steady_since_s = now.at_s
+        place.pictured_s, place.steady_since_s = now.at_s, start_s
         place.sightings.clear()
 
     def _identify(self, place: Place, now: _Now) -> str:
@@ -375,22 +379,23 @@ class SceneMemory:
                 stay_id="",
                 box=now.box(index),
                 from_s=since_s,
+                first_seen_s=since_s,
                 last_observed_s=now.at_s,
                 open_start=False,
                 picture=now.picture(now.box(index)),
             )
             place.sightings.append(Sighting(since_s, now.box(index), now.score(index), 0.0, StayState.OBSERVED))
             self._count(place, index, now)
-            place.part_of_known = self._part_of_known(place, now)
+            place.part_of_known = self._part_of_known(place)
             self.places.append(place)
 
-    def _part_of_known(self, place: Place, now: _Now) -> bool:
+    def _part_of_known(self, place: Place) -> bool:
         """True if something stands there that looks as it did before: whatever had come would show in its picture."""
         rules = self._rules
         return any(
             other.standing
             and other.state is StayState.OBSERVED
-            and other.steady_since_s < now.at_s
+            and other.steady_since_s < place.first_seen_s
             and shared_of_smaller(place.box, other.box) >= rules.part_covered
             and 1 / rules.part_size <= (root_area(other.box) / root_area(place.box)) ** 2 <= rules.part_size
             for other in self.places

@@ -32,6 +32,7 @@ _PLAIN = (
     "misses",
     "likeness_s",
     "steady_since_s",
+    "first_seen_s",
     "part_of_known",
     "missing_since_s",
     "missing_sightings",

@@ -63,12 +63,16 @@ class Place:
     """When its appearance was last as remembered."""
     steady_since_s: float = 0.0
     """Since when its place has looked the same, frame by frame."""
+    first_seen_s: float = 0.0
+    """When it was first detected, at rest or not."""
     part_of_known: bool = False
-    """True if, when it was first seen, what stood there looked unchanged: it is a part of that."""
+    """True if what stands there looks as it did before this was first seen: it is a part of that."""
     missing_since_s: float | None = None
     missing_sightings: int = 0
     broken: bool = False
     """True after any time in which it was not observed, until its appearance is confirmed."""
+    stranger: Picture | None = None
+    """What was detected in its place after a break and looked like another thing."""
     stranger_sightings: int = 0
     stranger_since_s: float = 0.0
 
