@@ -131,6 +131,13 @@ def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
         assert found is None, f"{path}: {found[0] if found else ''}"
 
 
+def test_nothing_is_left_to_be_done_later() -> None:
+    for path, text in texts():
+        if path != Path(__file__).resolve():
+            found = re.search(r"\b(?:TODO|FIXME|XXX|HACK)\b", text)
+            assert found is None, f"{path}: {found[0] if found else ''}"
+
+
 def commands_in(page: Path) -> list[str]:
     """Every command that a page shows: indented lines and code spans that begin with one of our programs."""
     text = page.read_text(encoding="utf-8")
