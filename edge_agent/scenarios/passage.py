@@ -18,7 +18,7 @@ class PassageRules:
 
     width_slack_m: float = 0.05
     """A passage counts as wide again only this far above its limit: the measurement scatters by a few centimetres."""
-    clear_after_s: float = 2.0
+    clear_after_s: float = 1.0
     """and only after it has measured wide for so long: longer than one bad frame, too short to be noticed."""
     crowded_people_per_m2: float = 0.75
     """Standing people per square metre, in the densest stretch, from which a wheelchair no longer gets between them:

@@ -62,7 +62,7 @@ class FootprintRules:
     height_step_m: float = 0.1
     tallest_m: float = 2.0
     """Prisms are sought up to here; what is above does not stand in the way of a wheelchair."""
-    explained: float = 0.93
+    explained: float = 0.90
     """Share of a silhouette that a prism must fill: its outline is good to a pixel or two."""
     side_noise: float = 0.03
     """One standard deviation of a detection box's left, right and lower side, as a share of its size."""

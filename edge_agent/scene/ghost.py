@@ -53,7 +53,8 @@ def left_behind(
     inner.add_to(near)
     free &= ~(cv2.dilate(near.view(np.uint8), np.ones((9, 9), np.uint8)) > 0)
     before_look, now_look = background.background[window], background.settled[window]
-    ratio = _outline(inner, before_look) / max(_outline(inner, now_look), 1e-6)
+    before_edges = outline_strength(region, background.background) or 0.0
+    ratio = before_edges / max(outline_strength(region, background.settled) or 0.0, 1e-6)
     nothing = np.zeros_like(region.mask)
     if ratio >= rules.edges:
         return region.mask.copy(), nothing
@@ -96,14 +97,25 @@ def _ground_around(look: Look, free: Mask, rules: GhostRules) -> tuple[Look, Loo
     return mean, scatter
 
 
-def _outline(region: Patch, look: NDArray[np.float32]) -> float:
-    """Mean edge strength along the outline of a region."""
-    whole = np.zeros(look.shape[:2], bool)
-    region.add_to(whole)
+def outline_strength(region: Patch, look: Look, seen: Mask | None = None) -> float | None:
+    """Mean edge strength of a look of the whole raster along a region's outline, where ``seen`` is set.
+
+    None if less than half of the outline can be seen.
+    """
+    margin = 3
+    rows, columns = look.shape[:2]
+    x1, y1, x2, y2 = region.box
+    left, top = max(x1 - margin, 0), max(y1 - margin, 0)
+    window = np.s_[top : min(y2 + margin, rows), left : min(x2 + margin, columns)]
+    body = np.zeros(look[window].shape[:2], bool)
+    Patch(x1 - left, y1 - top, region.mask).add_to(body)
     kernel = np.ones((3, 3), np.uint8)
-    body = whole.view(np.uint8)
-    band = (cv2.dilate(body, kernel, iterations=2) - cv2.erode(body, kernel, iterations=2)) > 0
-    strength = np.zeros(whole.shape, np.float32)
-    for plane in cv2.split(look):
+    whole = body.view(np.uint8)
+    band = (cv2.dilate(whole, kernel, iterations=2) - cv2.erode(whole, kernel, iterations=2)) > 0
+    visible = band if seen is None else band & seen[window]
+    if np.count_nonzero(visible) < 0.5 * max(int(np.count_nonzero(band)), 1):
+        return None
+    strength = np.zeros(body.shape, np.float32)
+    for plane in cv2.split(np.ascontiguousarray(look[window])):
         strength += np.hypot(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
-    return float(strength[band].mean()) if band.any() else 0.0
+    return float(strength[visible].mean())

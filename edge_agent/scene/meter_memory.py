@@ -39,6 +39,7 @@ def dump_meter(background: Background, objects: StandingObjects) -> dict[str, An
                 "first_area_px": thing.first_area_px,
                 "since_s": thing.since_s,
                 "last_observed_s": thing.last_observed_s,
+                "edges": thing.edges,
             }
         )
     packed = io.BytesIO()
@@ -81,6 +82,7 @@ def load_meter(kept: dict[str, Any], background: Background, objects: StandingOb
                     last_observed_s=float(entry["last_observed_s"]),
                     state=StayState.UNKNOWN,
                     standing=True,
+                    edges=float(entry["edges"]),
                 )
             )
     background.background[:], background.known[:] = look, known

@@ -50,6 +50,8 @@ class MeterRules:
     """From this overlap on the region's own box is the better box of the stay: it is good to a pixel."""
     box_change: float = 0.02
     """A stay's footprint is found anew when its box has changed by this share of its size."""
+    start_s: float = 3.0
+    """No width is given for so long after the first frame: what stands there already must first be recognised."""
     known_share: float = 0.5
     """Share of the zone that must have been seen bare or settled once before a width is given."""
     marked_px: float = 1.5
@@ -109,6 +111,7 @@ class PassageMeter:
         self._object_footprints: dict[int, tuple[int, Footprint | None]] = {}
         self._solved: _Solved | None = None
         self._last_s: float | None = None
+        self._settled_from_s: float | None = None
 
     def measure(self, frame: Frame, view: View, detections: Detections, stays: tuple[Stay, ...]) -> Passage:
         """The passage after this frame. The width is None while the camera cannot tell.
@@ -129,8 +132,11 @@ class PassageMeter:
         self._look(frame, view, people, now_s)
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
         things = self._things(stays)
+        if self._settled_from_s is None:
+            self._settled_from_s = now_s + self._rules.start_s
         known = np.count_nonzero(self._background.known & self._crop.ground)
-        if known < self._rules.known_share * np.count_nonzero(self._crop.ground):
+        enough = known >= self._rules.known_share * np.count_nonzero(self._crop.ground)
+        if not enough or now_s < self._settled_from_s - 1e-6:
             return Passage(ClearWidth(None, None, now_s), standing, density)
         return self._solve(things, standing, density, view.shift_px, now_s)
 
@@ -142,6 +148,7 @@ class PassageMeter:
         """Take up what ``dump`` gave. Raises ``ValueError`` when it does not fit this zone."""
         try:
             load_meter(kept, self._background, self._objects)
+            self._settled_from_s = -np.inf
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(f"zone {self.zone_id!r}: the kept background cannot be used: {error}") from error
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.scene.background import Background, Look
-from edge_agent.scene.ghost import left_behind
+from edge_agent.scene.ghost import left_behind, outline_strength
 from edge_agent.scene.patch import Mask, Patch
 from edge_agent.scene.stay import StayState
 
@@ -41,9 +41,11 @@ class ObjectRules:
     """Less than this share of what is seen of a thing looks like it: something else is there."""
     calm_share: float = 0.5
     """Less than this share of what is seen of a thing keeps its look: it is being moved."""
+    edge_share: float = 0.5
+    """Less than this share of the edges along its outline is left: its sides are no longer there."""
     like_slack: float = 2.0
     """Times the noise by which a thing may differ from how it looked when it came: the light on it changes."""
-    other_s: float = 2.5
+    other_s: float = 2.0
     """A thing of which nothing is seen for so long although nobody stands before it has been moved."""
     same_thing_share: float = 0.12
     """A region that touches a thing and is smaller than this share of it is a part of it that was not seen at first."""
@@ -79,8 +81,9 @@ class StandingObject:
     state: StayState
     standing: bool
     version: int = 0
-    other_since_s: float | None = None
+    other_s: float = 0.0
     checked_s: float = 0.0
+    edges: float = 0.0
 
 
 class StandingObjects:
@@ -116,10 +119,12 @@ class StandingObjects:
 
         ``look`` is the frame's, ``changed`` what ``background`` says shows a thing, ``hidden`` where people are.
         """
-        self._count_people(background, hidden, now_s)
+        elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        self._count_people(background, hidden, now_s, elapsed_s)
         settled = background.has_settled(now_s)
         for thing in self.objects:
-            self._review(thing, background, look, settled, changed, hidden, now_s)
+            self._review(thing, background, look, settled, changed, hidden, now_s, elapsed_s)
         self.objects = [thing for thing in self.objects if thing.state is not StayState.ABSENT]
         for thing in list(self.objects):
             due = thing.standing and now_s - thing.checked_s >= self.rules.check_s
@@ -138,6 +143,7 @@ class StandingObjects:
         changed: Mask,
         hidden: Mask,
         now_s: float,
+        elapsed_s: float,
     ) -> None:
         """What this frame says of a known thing: pixels that look more like the ground than like it leave it."""
         part, mask = thing.region.part, thing.region.mask
@@ -162,14 +168,17 @@ class StandingObjects:
         other = np.count_nonzero(alike) < self.rules.like_share * shown
         restless = np.count_nonzero(settled[part] & visible) < self.rules.calm_share * shown
         strange = shown > self.rules.hidden_share * left and (other or restless)
-        if not strange:
-            thing.other_since_s = None
-        elif thing.other_since_s is None:
-            thing.other_since_s = now_s
-        elif now_s - thing.other_since_s >= self.rules.other_s:
+        edges = outline_strength(thing.region, look, ~hidden)
+        strange |= edges is not None and edges < self.rules.edge_share * thing.edges
+        covered = shown < (1 - self.rules.hidden_share) * left
+        if strange:
+            thing.other_s += elapsed_s
+        elif not covered:
+            thing.other_s = 0.0
+        if thing.other_s >= self.rules.other_s:
             thing.state = StayState.ABSENT
             return
-        if strange or shown < (1 - self.rules.hidden_share) * left:
+        if strange or covered:
             thing.state = StayState.OCCLUDED
         else:
             thing.state, thing.last_observed_s = StayState.OBSERVED, now_s
@@ -179,6 +188,8 @@ class StandingObjects:
             height, width = region.mask.shape
             thing.look = thing.look[dy : dy + height, dx : dx + width].copy()
             thing.region, thing.version = region, thing.version + 1
+            # Its new border runs through it where a part of it left: what is there now is what to compare with.
+            thing.edges = min(thing.edges, outline_strength(region, look) or 0.0)
 
     def _match(self, background: Background, shown: Mask, now_s: float) -> None:
         standing = [thing for thing in self.objects if thing.standing]
@@ -236,14 +247,13 @@ class StandingObjects:
                 thing.region = thing.region.joined(region)
                 thing.look = background.settled[thing.region.part].copy()
                 thing.first_area_px = max(thing.first_area_px, thing.region.area)
+                thing.edges = outline_strength(thing.region, background.settled) or 0.0
                 thing.version += 1
                 return True
         return False
 
-    def _count_people(self, background: Background, hidden: Mask, now_s: float) -> None:
+    def _count_people(self, background: Background, hidden: Mask, now_s: float, elapsed_s: float) -> None:
         """Keep, for each pixel, the share of the last seconds of its present look in which people covered it."""
-        elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
-        self._last_s = now_s
         weight = 1 - float(np.exp(-elapsed_s / self.rules.person_memory_s))
         cv2.accumulateWeighted(hidden.astype(np.float32), self._under_people, weight)
         self._under_people[(background.settled_since_s == now_s) & ~hidden] = 0
@@ -258,6 +268,7 @@ class StandingObjects:
             return False
         if self._joins(thing.region, standing, background):
             return False
+        thing.edges = outline_strength(thing.region, background.settled) or 0.0
         thing.standing = True
         thing.version += 1
         return True

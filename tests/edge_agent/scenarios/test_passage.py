@@ -56,7 +56,7 @@ def test_a_blocked_passage_is_reported_at_its_limit_and_cleared_when_it_is_wide_
     told = story(PassageJudge(ZONE, always), moments)
     assert first(told, FindingKind.BLOCKED, FindingState.PENDING) == 10
     assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 30
-    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 52
+    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 51
     assert count(told, FindingKind.BLOCKED, FindingState.CLEARED) == 1
     assert first(told, FindingKind.NARROWED, FindingState.VIOLATION) is None
     blocked = next(finding for _, finding in told if finding.state is FindingState.VIOLATION)
@@ -70,8 +70,8 @@ def test_narrowed_and_blocked_run_on_their_own_clocks() -> None:
     told = story(PassageJudge(ZONE, always), moments)
     assert first(told, FindingKind.NARROWED, FindingState.VIOLATION) == 60
     assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 70
-    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 102
-    assert first(told, FindingKind.NARROWED, FindingState.CLEARED) == 152
+    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 101
+    assert first(told, FindingKind.NARROWED, FindingState.CLEARED) == 151
 
 
 def test_a_short_squeeze_is_never_an_incident_and_ends_in_silence() -> None:
@@ -108,7 +108,7 @@ def test_what_cleared_while_nobody_saw_it_ends_only_when_it_is_seen() -> None:
     moments += [moment(t, None, can_see=False) for t in range(30, 200)]
     moments += [moment(t, 3.0) for t in range(200, 210)]
     told = story(PassageJudge(ZONE, always), moments)
-    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 202
+    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 201
 
 
 def test_a_gap_in_the_recording_does_not_count() -> None:
@@ -133,7 +133,7 @@ def test_a_standing_crowd_is_its_own_finding_and_never_a_narrow_passage() -> Non
     told = story(PassageJudge(ZONE, always), moments)
     assert {finding.kind for _, finding in told} == {FindingKind.CROWDED}
     assert first(told, FindingKind.CROWDED, FindingState.VIOLATION) == 40
-    assert first(told, FindingKind.CROWDED, FindingState.CLEARED) == 62
+    assert first(told, FindingKind.CROWDED, FindingState.CLEARED) == 61
 
 
 def test_a_limit_of_zero_seconds_is_reported_at_once() -> None:
