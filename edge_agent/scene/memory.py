@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_agent.capture.frame import Frame
 from edge_agent.detection.detections import ClassGroup, Detections
-from edge_agent.scene.appearance import LookTable, Picture
+from edge_agent.scene.appearance import Grey, LookTable, Picture
 from edge_agent.scene.boxes import (
     Boxes,
     covered,
@@ -28,6 +28,7 @@ from edge_agent.scene.boxes import (
     strayed,
 )
 from edge_agent.scene.camera_state import View
+from edge_agent.scene.look_back import APART_S, LookBack
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.memory_state import dump_place, load_place
 from edge_agent.scene.place import Place, Sighting
@@ -50,6 +51,7 @@ class SceneMemory:
         self._before: LookTable | None = None
         self._resumed = False
         self._sizes = UsualSizes(self._rules)
+        self._past = LookBack()
 
     def observe(self, frame: Frame, view: View, detections: Detections) -> tuple[Stay, ...]:
         """The stays after this frame, candidates included; a stay that has ended is in it once, as ``absent``."""
@@ -83,6 +85,7 @@ class SceneMemory:
                 ended.append(place.snapshot(gone_from_s=place.last_observed_s))
         self.places = kept
         ended += self._promote(now)
+        self._past.remember(at_s, now.grey, view.shift_px)
         self._be_born(matches, now)
         self.places.sort(key=lambda place: (not place.standing, place.from_s, place.stay_id))
         del self.places[self._rules.most_places :]
@@ -301,16 +304,22 @@ class SceneMemory:
             return None
         since = [sighting for sighting in place.sightings if sighting.at_s >= start_s]
         seen = [sighting for sighting in since if sighting.box is not None]
-        share = len(seen) / len(since)
-        scores = [sighting.score for sighting in seen]
         if len(seen) < rules.settle_sightings:
             return None
+        alike = []
+        if place.picture is not None:
+            alike = self._past.alike(place.picture, place.box, place.first_seen_s - APART_S, rules.sure_appearance)
+        share = len(seen) / (len(since) + len(alike))
+        scores = [sighting.score for sighting in seen]
         if place.best_score >= rules.least_best_score:
-            enough = sum(scores) >= rules.settle_score and share >= rules.settle_detected_share
+            least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
+            enough = sum(scores) >= rules.settle_score and share >= least_share
         else:
             above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
             enough = above >= rules.weak_evidence and share >= rules.weak_detected_share
-        return start_s if enough else None
+        if not enough:
+            return None
+        return min(start_s, *alike) if alike else start_s
 
     def _nothing_new(self, place: Place, start_s: float, now: _Now) -> bool:
         """True if a weak candidate lies for the most part on things that stand there already."""
@@ -348,6 +357,7 @@ class SceneMemory:
         place.from_s = start_s
         place.observed_s = sum(s.elapsed_s for s in since if s.state is StayState.OBSERVED)
         place.occluded_s = sum(s.elapsed_s for s in since if s.state is StayState.OCCLUDED)
+        place.observed_s += max(min(place.first_seen_s, now.at_s) - start_s, 0.0)  # it looked the same before
         place.unknown_s = max(now.at_s - start_s - place.observed_s - place.occluded_s, 0.0)
         place.stay_id = self._identify(place, now)
         seen = [sighting for sighting in since if sighting.box is not None]
@@ -423,8 +433,8 @@ class _Now:
         self._shift = view.shift_px
         self._gap = gap
         self._before = before
-        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
-        self.table = LookTable(grey.astype(np.uint8, copy=False), self._shift)
+        self.grey: Grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), np.uint8)
+        self.table = LookTable(self.grey, self._shift)
         moved = np.array([*view.shift_px, *view.shift_px], np.float32)
         people = np.array([group is ClassGroup.PERSON for group in detections.groups], bool)
         solid = detections.keep(detections.scores >= rules.occluder_score)

@@ -32,6 +32,8 @@ class MemoryRules:
     """Sum of scores in place that a candidate needs: weak scores at one place, again and again, are evidence."""
     least_best_score: float = 0.35
     """Best score with which a candidate stands at once: below it a model sees cars in every shop window."""
+    fair_share: float = 0.5
+    """Share of the frames in which its place looked as it does that a candidate below ``sure_score`` was detected."""
     weak_floor: float = 0.1
     """What of a weak score is chance: only what lies above it adds up."""
     weak_evidence: float = 1.3
