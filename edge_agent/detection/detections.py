@@ -53,6 +53,10 @@ class Detections:
             tuple(self.groups[i] for i in index),
         )
 
+    def first(self, count: int) -> Detections:
+        """The best ``count`` of them."""
+        return self if len(self) <= count else self.keep(np.arange(len(self)) < count)
+
     @staticmethod
     def empty() -> Detections:
         """No detections."""

@@ -11,16 +11,15 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edge_agent.capture.frame import Frame
-from edge_agent.detection.detections import ClassGroup, Detections
-from edge_agent.scene.appearance import Grey, LookTable, Picture
+from edge_agent.detection.detections import Detections
+from edge_agent.scene.appearance import LookTable
+from edge_agent.scene.arrivals import Arrivals
 from edge_agent.scene.boxes import (
     Boxes,
     covered,
-    covered_by_all,
     intersections,
     iou,
     root_area,
@@ -28,13 +27,12 @@ from edge_agent.scene.boxes import (
     strayed,
 )
 from edge_agent.scene.camera_state import View
-from edge_agent.scene.look_back import APART_S, LookBack
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.memory_state import dump_place, load_place
+from edge_agent.scene.now import Now
 from edge_agent.scene.place import Place, Sighting
 from edge_agent.scene.sightings import Matches, match
-from edge_agent.scene.stay import Box, Stay, StayState
-from edge_agent.scene.usual_size import UsualSizes
+from edge_agent.scene.stay import Stay, StayState
 
 
 class SceneMemory:
@@ -50,8 +48,7 @@ class SceneMemory:
         self.last_s: float | None = None
         self._before: LookTable | None = None
         self._resumed = False
-        self._sizes = UsualSizes(self._rules)
-        self._past = LookBack()
+        self._arrivals = Arrivals(self._rules)
 
     def observe(self, frame: Frame, view: View, detections: Detections) -> tuple[Stay, ...]:
         """The stays after this frame, candidates included; a stay that has ended is in it once, as ``absent``."""
@@ -65,13 +62,13 @@ class SceneMemory:
         if not view.can_see:
             self._before = None
             return self._cannot_tell(elapsed_s)
-        now = _Now(frame, view, detections, at_s, elapsed_s, gap, self._before, self._rules)
+        now = Now(frame, view, detections, at_s, elapsed_s, gap, self._before, self._rules)
         self._before = now.table
         if gap:
             for place in self.places:
                 self._pass_unknown(place, elapsed_s)
             now.elapsed_s = 0.0
-        self._sizes.learn(now.detections, now.boxes)
+        self._arrivals.learn(now)
         matches = match(self.places, now.boxes, now.detections, self._rules)
         ended: list[Stay] = []
         kept: list[Place] = []
@@ -85,11 +82,21 @@ class SceneMemory:
                 ended.append(place.snapshot(gone_from_s=place.last_observed_s))
         self.places = kept
         ended += self._promote(now)
-        self._past.remember(at_s, now.grey, view.shift_px)
+        self._arrivals.remember(now)
         self._be_born(matches, now)
         self.places.sort(key=lambda place: (not place.standing, place.from_s, place.stay_id))
-        del self.places[self._rules.most_places :]
+        self._keep_within_bounds()
         return (*ended, *(place.snapshot() for place in self.places))
+
+    def _keep_within_bounds(self) -> None:
+        """Forget the weakest candidates when there are too many; what stands is never forgotten."""
+        spare = len(self.places) - self._rules.most_places
+        if spare > 0:
+            candidates = sorted(
+                (place for place in self.places if not place.standing), key=lambda place: place.best_score
+            )
+            dropped = {id(place) for place in candidates[:spare]}
+            self.places = [place for place in self.places if id(place) not in dropped]
 
     def dump(self) -> dict[str, Any]:
         """What must survive a restart, as JSON values."""
@@ -118,7 +125,7 @@ class SceneMemory:
             place.missing_since_s += elapsed_s  # what nobody could see is no evidence of absence
         place.broken = True
 
-    def _look(self, place: Place, found: int | None, matches: Matches, now: _Now) -> bool:
+    def _look(self, place: Place, found: int | None, matches: Matches, now: Now) -> bool:
         """Say what the frame shows of ``place``; False if it is to be forgotten or has ended."""
         similarity = now.similarity(place)
         if found is not None:
@@ -145,7 +152,7 @@ class SceneMemory:
         missed = place.misses >= self._rules.reliable_misses
         return self._rules.sure_appearance if reliable and missed else self._rules.same_appearance
 
-    def _detected(self, place: Place, found: int, similarity: float, now: _Now) -> bool:
+    def _detected(self, place: Place, found: int, similarity: float, now: Now) -> bool:
         rules = self._rules
         doubted = place.stranger_sightings > 0 or place.missing_sightings > 0
         needed = rules.other_appearance + (rules.doubt if doubted else 0.0)
@@ -163,7 +170,7 @@ class SceneMemory:
             place.box = now.box(found)
             self._observed(place, similarity, now)
             self._count(place, found, now)
-            place.part_of_known = place.part_of_known or self._part_of_known(place)
+            place.part_of_known = place.part_of_known or self._arrivals.part_of_known(place, self.places)
             place.broken = False
             place.picture = now.picture(place.box)
             return True
@@ -202,7 +209,7 @@ class SceneMemory:
             place.picture, place.pictured_s = now.picture(place.box), now.at_s
         return True
 
-    def _count(self, place: Place, found: int, now: _Now) -> None:
+    def _count(self, place: Place, found: int, now: Now) -> None:
         score = now.score(found)
         weight = self._rules.share_memory
         place.detected_share = weight + (1 - weight) ** (place.misses + 1) * place.detected_share
@@ -210,7 +217,7 @@ class SceneMemory:
         place.vote(now.detections.class_names[found], now.detections.groups[found], score)
         place.score, place.best_score = score, max(place.best_score, score)
 
-    def _observed(self, place: Place, similarity: float, now: _Now) -> None:
+    def _observed(self, place: Place, similarity: float, now: Now) -> None:
         if similarity < self._rules.sure_appearance:
             place.steady_since_s = now.at_s
         place.state = StayState.OBSERVED
@@ -221,7 +228,7 @@ class SceneMemory:
         place.last_observed_s = now.at_s
         place.missing_since_s, place.missing_sightings = None, 0
 
-    def _missed(self, place: Place, matches: Matches, now: _Now) -> bool:
+    def _missed(self, place: Place, matches: Matches, now: Now) -> bool:
         """A standing thing was neither detected nor recognised: hidden, or on its way out."""
         rules = self._rules
         place.pending_s += now.elapsed_s
@@ -243,7 +250,7 @@ class SceneMemory:
             return False
         return empty_s < rules.hidden_s
 
-    def _hidden(self, place: Place, matches: Matches, now: _Now) -> bool:
+    def _hidden(self, place: Place, matches: Matches, now: Now) -> bool:
         """True if a detection that is no longer-standing neighbour covers enough of the place, from in front."""
         if not len(now.occluders):
             return False
@@ -260,19 +267,19 @@ class SceneMemory:
             in_front &= known < self._rules.same_thing_iou
         return bool((cover[in_front] >= self._rules.occluder_cover).any())
 
-    def _promote(self, now: _Now) -> list[Stay]:
+    def _promote(self, now: Now) -> list[Stay]:
         """Candidates that have kept their place begin to stand."""
         ended: list[Stay] = []
         for place in list(self.places):
             if place.standing or place.state is not StayState.OBSERVED or place.last_observed_s < now.at_s:
                 continue
-            start_s = self._ready(place, now)
+            start_s = self._arrivals.start_of(place, now)
             if start_s is None:
                 continue
             place.box = place.resting_box()
-            if self._nothing_new(place, start_s, now):
+            if self._arrivals.nothing_new(place, start_s, self.places, now):
                 continue
-            rival = self._rival(place)
+            rival = self._arrivals.rival(place, self.places)
             if rival is not None:
                 if rival.state is StayState.OBSERVED and rival.last_observed_s >= now.at_s:
                     self.places.remove(place)
@@ -280,78 +287,33 @@ class SceneMemory:
                 self.places.remove(rival)
                 rival.state = StayState.ABSENT
                 ended.append(rival.snapshot(gone_from_s=rival.last_observed_s))
-            self._forget_parts(place, start_s)
             self._stand(place, start_s, now)
+            ended += self._take_over_parts(place)
         return ended
 
-    def _forget_parts(self, place: Place, start_s: float) -> None:
-        """Drop what came to rest together with ``place`` and was only a part of it."""
+    def _take_over_parts(self, place: Place) -> list[Stay]:
+        """What came to rest together with ``place`` was a part of it: the whole goes on under the first one's id."""
         rules = self._rules
-        self.places = [
+        parts = [
             other
             for other in self.places
-            if other is place
-            or not other.standing
-            or abs(start_s - other.from_s) > rules.together_s
-            or other.best_score > place.best_score
-            or shared_of_smaller(place.box, other.box) < rules.together_covered
+            if other is not place
+            and other.standing
+            and abs(place.from_s - other.from_s) <= rules.together_s
+            and other.best_score <= place.best_score
+            and shared_of_smaller(place.box, other.box) >= rules.together_covered
         ]
+        ended: list[Stay] = []
+        for number, part in enumerate(sorted(parts, key=lambda part: (part.from_s, part.stay_id))):
+            self.places.remove(part)
+            if number == 0:
+                place.stay_id = part.stay_id
+            else:
+                part.state = StayState.ABSENT
+                ended.append(part.snapshot(gone_from_s=part.last_observed_s))
+        return ended
 
-    def _ready(self, place: Place, now: _Now) -> float | None:
-        rules = self._rules
-        start_s = place.rest_from(rules)
-        if start_s is None or now.at_s - start_s < rules.settle_s - 1e-6:
-            return None
-        since = [sighting for sighting in place.sightings if sighting.at_s >= start_s]
-        seen = [sighting for sighting in since if sighting.box is not None]
-        if len(seen) < rules.settle_sightings:
-            return None
-        alike = []
-        if place.picture is not None:
-            alike = self._past.alike(place.picture, place.box, place.first_seen_s - APART_S, rules.sure_appearance)
-        share = len(seen) / (len(since) + len(alike))
-        scores = [sighting.score for sighting in seen]
-        if place.best_score >= rules.least_best_score:
-            least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
-            enough = sum(scores) >= rules.settle_score and share >= least_share
-        else:
-            above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
-            enough = above >= rules.weak_evidence and share >= rules.weak_detected_share
-        if not enough:
-            return None
-        return min(start_s, *alike) if alike else start_s
-
-    def _nothing_new(self, place: Place, start_s: float, now: _Now) -> bool:
-        """True if a weak candidate lies for the most part on things that stand there already."""
-        seen = [other for other in self.places if other.standing and other.last_observed_s >= now.at_s]
-        rules = self._rules
-        if place.part_of_known:
-            return True
-        for other in seen:
-            apart_s = min(abs(start_s - other.from_s), abs(place.first_seen_s - other.first_seen_s))
-            together = apart_s <= rules.together_s
-            least_shared = rules.together_covered if together else rules.part_covered
-            lesser = place.best_score < (1.0 if together else rules.lesser_score) * other.best_score
-            shared = shared_of_smaller(place.box, other.box)
-            if lesser and shared >= least_shared:
-                return True
-        if place.best_score >= self._rules.sure_score:
-            return False
-        if self._sizes.odd(place.box, place.group, now.frame.height):
-            return True
-        if root_area(place.box) ** 2 >= self._rules.vast_share * now.frame.width * now.frame.height:
-            return True
-        return covered_by_all(place.box, [other.box for other in seen]) >= self._rules.known_cover
-
-    def _rival(self, place: Place) -> Place | None:
-        others = [other for other in self.places if other.standing and other is not place]
-        if not others:
-            return None
-        overlap = iou(np.array([place.box], np.float32), np.array([other.box for other in others], np.float32))[0]
-        best = int(overlap.argmax())
-        return others[best] if overlap[best] >= self._rules.same_thing_iou else None
-
-    def _stand(self, place: Place, start_s: float, now: _Now) -> None:
+    def _stand(self, place: Place, start_s: float, now: Now) -> None:
         since = [sighting for sighting in place.sightings if sighting.at_s > start_s]
         place.standing = True
         place.from_s = start_s
@@ -367,13 +329,13 @@ class SceneMemory:
         place.pictured_s, place.steady_since_s = now.at_s, start_s
         place.sightings.clear()
 
-    def _identify(self, place: Place, now: _Now) -> str:
+    def _identify(self, place: Place, now: Now) -> str:
         """An id that the same recording gives again: from camera, time and place."""
         began: datetime = now.frame.captured_at
         text = f"{self._camera_id}|{began.isoformat()}|{place.from_s:.3f}|{[round(side, 1) for side in place.box]}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _be_born(self, matches: Matches, now: _Now) -> None:
+    def _be_born(self, matches: Matches, now: Now) -> None:
         standing = [place.box for place in self.places if place.standing and place.last_observed_s >= now.at_s]
         taken: Boxes = np.array(standing, np.float32).reshape(-1, 4)
         births = [(index, now.at_s) for index in matches.unmatched] + now.strangers
@@ -396,74 +358,5 @@ class SceneMemory:
             )
             place.sightings.append(Sighting(since_s, now.box(index), now.score(index), 0.0, StayState.OBSERVED))
             self._count(place, index, now)
-            place.part_of_known = self._part_of_known(place)
+            place.part_of_known = self._arrivals.part_of_known(place, self.places)
             self.places.append(place)
-
-    def _part_of_known(self, place: Place) -> bool:
-        """True if something stands there that looks as it did before: whatever had come would show in its picture."""
-        rules = self._rules
-        return any(
-            other.standing
-            and other.state is StayState.OBSERVED
-            and other.steady_since_s < place.first_seen_s
-            and shared_of_smaller(place.box, other.box) >= rules.part_covered
-            and 1 / rules.part_size <= (root_area(other.box) / root_area(place.box)) ** 2 <= rules.part_size
-            for other in self.places
-        )
-
-
-class _Now:
-    """One frame and what can be asked of it, in the reference view."""
-
-    def __init__(
-        self,
-        frame: Frame,
-        view: View,
-        detections: Detections,
-        at_s: float,
-        elapsed_s: float,
-        gap: bool,
-        before: LookTable | None,
-        rules: MemoryRules,
-    ) -> None:
-        self.frame = frame
-        self.at_s = at_s
-        self.elapsed_s = elapsed_s
-        self.strangers: list[tuple[int, float]] = []
-        self._shift = view.shift_px
-        self._gap = gap
-        self._before = before
-        self.grey: Grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), np.uint8)
-        self.table = LookTable(self.grey, self._shift)
-        moved = np.array([*view.shift_px, *view.shift_px], np.float32)
-        people = np.array([group is ClassGroup.PERSON for group in detections.groups], bool)
-        solid = detections.keep(detections.scores >= rules.occluder_score)
-        self.occluders: Boxes = solid.boxes - moved if len(solid) else np.zeros((0, 4), np.float32)
-        self.detections = detections.keep(~people) if len(detections) else detections
-        self.boxes: Boxes = self.detections.boxes - moved if len(self.detections) else np.zeros((0, 4), np.float32)
-
-    def box(self, index: int) -> Box:
-        x1, y1, x2, y2 = (float(side) for side in self.boxes[index])
-        return x1, y1, x2, y2
-
-    def score(self, index: int) -> float:
-        return float(self.detections.scores[index])
-
-    def picture(self, box: Box) -> Picture | None:
-        return self.table.picture(box)
-
-    def similarity(self, place: Place) -> float:
-        return 0.0 if place.picture is None else self.table.similarity(place.picture, place.box)
-
-    def looks_other(self, place: Place, found: int, rules: MemoryRules) -> bool:
-        """True if the candidate's last picture does not fit where it is detected now."""
-        return place.picture is not None and (
-            self.table.similarity(place.picture, self.box(found)) < rules.moving_appearance
-        )
-
-    def quiet(self, place: Place, rules: MemoryRules) -> bool:
-        """True if nothing has moved at the place since the frame before; after a gap, that can't be asked."""
-        if self._gap or self._before is None:
-            return True
-        before = self._before.picture(place.box)
-        return before is None or self.table.still(before, place.box, rules.quiet)

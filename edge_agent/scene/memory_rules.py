@@ -110,4 +110,6 @@ class MemoryRules:
     picture_memory_s: float = 20.0
     """How often the remembered picture of a stay is renewed while it is detected, so that it follows the light."""
     most_places: int = 400
-    """Most places remembered for a camera; the weakest candidate goes first."""
+    """Most places remembered for a camera; the weakest candidate goes first, what stands is kept."""
+    most_detections: int = 120
+    """Most detections of a frame that are looked at, the best first: no street shows more vehicles than this."""

@@ -42,7 +42,7 @@ class Stay:
     came to rest; ``last_observed_s`` the last at which it was seen. ``dwell`` counts up to ``last_observed_s``
     and, while it is occluded or the camera cannot tell, beyond. ``standing`` is false while it is a candidate that
     has not kept its place long enough. ``gone_from_s`` is set once it was seen to be gone: the media time from which
-    it was absent. ``queued_s`` is the part of the dwell in which traffic around it was standing too.
+    it was absent.
     """
 
     stay_id: str
@@ -55,6 +55,5 @@ class Stay:
     open_start: bool
     last_observed_s: float
     dwell: Dwell
-    queued_s: float = 0.0
     gone_from_s: float | None = None
     score: float = 0.0

@@ -1,0 +1,98 @@
+"""When a candidate has arrived: it rests, there is enough evidence of it, and it is not something known seen again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_agent.scene.boxes import covered_by_all, iou, root_area, shared_of_smaller
+from edge_agent.scene.look_back import APART_S, LookBack
+from edge_agent.scene.memory_rules import MemoryRules
+from edge_agent.scene.now import Now
+from edge_agent.scene.place import Place
+from edge_agent.scene.stay import StayState
+from edge_agent.scene.usual_size import UsualSizes
+
+
+class Arrivals:
+    """Judges candidates against what is known of the scene."""
+
+    def __init__(self, rules: MemoryRules) -> None:
+        self._rules = rules
+        self._sizes = UsualSizes(rules)
+        self._past = LookBack()
+
+    def learn(self, now: Now) -> None:
+        """Take in one frame's sure detections, before candidates are judged on it."""
+        self._sizes.learn(now.detections, now.boxes)
+
+    def remember(self, now: Now) -> None:
+        """Keep the frame itself, after candidates were judged on it."""
+        self._past.remember(now.at_s, now.grey, now.shift_px)
+
+    def start_of(self, place: Place, now: Now) -> float | None:
+        """Since when a candidate has stood, or None while it may not be standing yet."""
+        rules = self._rules
+        start_s = place.rest_from(rules)
+        if start_s is None or now.at_s - start_s < rules.settle_s - 1e-6:
+            return None
+        since = [sighting for sighting in place.sightings if sighting.at_s >= start_s]
+        seen = [sighting for sighting in since if sighting.box is not None]
+        if len(seen) < rules.settle_sightings:
+            return None
+        alike = []
+        if place.picture is not None:
+            alike = self._past.alike(place.picture, place.box, place.first_seen_s - APART_S, rules.sure_appearance)
+        share = len(seen) / (len(since) + len(alike))
+        scores = [sighting.score for sighting in seen]
+        if place.best_score >= rules.least_best_score:
+            least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
+            enough = sum(scores) >= rules.settle_score and share >= least_share
+        else:
+            above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
+            enough = above >= rules.weak_evidence and share >= rules.weak_detected_share
+        if not enough:
+            return None
+        return min(start_s, *alike) if alike else start_s
+
+    def nothing_new(self, place: Place, start_s: float, places: list[Place], now: Now) -> bool:
+        """True if a weak candidate lies for the most part on things that stand there already."""
+        seen = [other for other in places if other.standing and other.last_observed_s >= now.at_s]
+        rules = self._rules
+        if place.part_of_known:
+            return True
+        for other in seen:
+            apart_s = min(abs(start_s - other.from_s), abs(place.first_seen_s - other.first_seen_s))
+            together = apart_s <= rules.together_s
+            least_shared = rules.together_covered if together else rules.part_covered
+            lesser = place.best_score < (1.0 if together else rules.lesser_score) * other.best_score
+            shared = shared_of_smaller(place.box, other.box)
+            if lesser and shared >= least_shared:
+                return True
+        if place.best_score >= self._rules.sure_score:
+            return False
+        if self._sizes.odd(place.box, place.group, now.frame.height):
+            return True
+        if root_area(place.box) ** 2 >= self._rules.vast_share * now.frame.width * now.frame.height:
+            return True
+        return covered_by_all(place.box, [other.box for other in seen]) >= self._rules.known_cover
+
+    def rival(self, place: Place, places: list[Place]) -> Place | None:
+        """The standing thing in whose place the candidate is, if any."""
+        others = [other for other in places if other.standing and other is not place]
+        if not others:
+            return None
+        overlap = iou(np.array([place.box], np.float32), np.array([other.box for other in others], np.float32))[0]
+        best = int(overlap.argmax())
+        return others[best] if overlap[best] >= self._rules.same_thing_iou else None
+
+    def part_of_known(self, place: Place, places: list[Place]) -> bool:
+        """True if something stands there that looks as it did before: whatever had come would show in its picture."""
+        rules = self._rules
+        return any(
+            other.standing
+            and other.state is StayState.OBSERVED
+            and other.steady_since_s < place.first_seen_s
+            and shared_of_smaller(place.box, other.box) >= rules.part_covered
+            and 1 / rules.part_size <= (root_area(other.box) / root_area(place.box)) ** 2 <= rules.part_size
+            for other in places
+        )
