@@ -73,6 +73,8 @@ class IncidentBook:
             if event is not None:
                 events.append(event)
         events += self._blind_for_too_long(seen, moment)
+        if moment.can_see:
+            events += self._nobody_speaks_of(seen, moment)
         return tuple(events)
 
     def attach(self, incident_id: str, evidence: tuple[EvidenceReference, ...]) -> None:
@@ -91,15 +93,13 @@ class IncidentBook:
             "times_closed": self._times_closed,
         }
 
-    def load(self, state: dict[str, Any], zones: set[str]) -> None:
-        """Go on from ``dump``, with the incidents of ``zones`` alone: a zone may have been removed since."""
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``. Incidents of zones that are no more end as superseded with the next frame."""
         self.open = {}
         self._times_closed = {str(about): int(times) for about, times in state["times_closed"].items()}
         for item in state["open"]:
             event = _EVENT.validate_python(item["event"])
-            if event.zone in zones:
-                since = item["unknown_since_s"]
-                self.open[event.zone, event.kind, event.stay_id] = OpenIncident(event, since)
+            self.open[event.zone, event.kind, event.stay_id] = OpenIncident(event, item["unknown_since_s"])
 
     def _step(self, key: Key, finding: Finding, moment: Moment) -> IncidentEvent | None:
         held = self.open.get(key)
@@ -144,6 +144,14 @@ class IncidentBook:
             if since_s is not None and moment.media_time_s - since_s >= self._blind_close_s.get(key[0], float("inf")):
                 closed.append(self._close(key, held, CloseReason.CAMERA_BLIND_TOO_LONG, None, moment))
         return closed
+
+    def _nobody_speaks_of(self, seen: set[Key], moment: Moment) -> list[IncidentEvent]:
+        """Open incidents that no judge knows any more: their zone was removed or drawn anew."""
+        return [
+            self._close(key, held, CloseReason.SUPERSEDED, None, moment)
+            for key, held in list(self.open.items())
+            if key not in seen
+        ]
 
     def _opened(self, finding: Finding, moment: Moment) -> IncidentEvent:
         stay = finding.subject

@@ -233,7 +233,7 @@ class Pipeline:
         for judge in parts.judges:
             if judge.zone_id in state["judges"]:
                 judge.load(state["judges"][judge.zone_id])
-        parts.incidents.load(state["incidents"], {judge.zone_id for judge in parts.judges})
+        parts.incidents.load(state["incidents"])
         if parts.illustrator is not None:
             parts.illustrator.load(state["pictures"])
         parts.ledger.load(state["ledger"])

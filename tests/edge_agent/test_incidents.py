@@ -244,7 +244,7 @@ def test_what_opens_again_after_a_restart_is_another_incident_too() -> None:
     again = lasting(FindingState.VIOLATION, range(1000, 1010, 10))
     incidents, restarted = book(), book()
     events = play(incidents, day)
-    restarted.load(json.loads(json.dumps(incidents.dump())), {"bay"})
+    restarted.load(json.loads(json.dumps(incidents.dump())))
     events += play(restarted, again)
     assert events == play(book(), day + again)
 
@@ -252,7 +252,7 @@ def test_what_opens_again_after_a_restart_is_another_incident_too() -> None:
 def test_an_incident_survives_a_restart_under_the_same_id_and_is_not_opened_again() -> None:
     incidents, restarted = book(), book()
     events = play(incidents, lasting(FindingState.VIOLATION, range(100, 150, 10)))
-    restarted.load(json.loads(json.dumps(incidents.dump())), {"bay"})
+    restarted.load(json.loads(json.dumps(incidents.dump())))
     assert restarted.open == incidents.open
     events += play(restarted, lasting(FindingState.VIOLATION, range(150, 190, 10)))
     events += play(restarted, lasting(FindingState.LEFT, range(190, 191)))
@@ -265,7 +265,7 @@ def test_blindness_goes_on_through_a_restart() -> None:
     incidents, restarted = book(), book()
     play(incidents, lasting(FindingState.VIOLATION, range(100, 150, 10)))
     play(incidents, lasting(FindingState.UNKNOWN, range(150, 400, 10), can_see=False))
-    restarted.load(json.loads(json.dumps(incidents.dump())), {"bay"})
+    restarted.load(json.loads(json.dumps(incidents.dump())))
     (closed,) = play(restarted, lasting(FindingState.UNKNOWN, range(400, 1000, 10), can_see=False))
     assert closed.media_time_s == 150 + BLIND_CLOSE_S
 
@@ -277,7 +277,7 @@ def test_pictures_are_named_by_every_later_event() -> None:
     incidents.attach(opened.incident_id, (picture,))
     incidents.attach("somebody else's", ())
     restarted = book()
-    restarted.load(json.loads(json.dumps(incidents.dump())), {"bay"})
+    restarted.load(json.loads(json.dumps(incidents.dump())))
     for each in (incidents, restarted):
         (closed,) = play(each, lasting(FindingState.LEFT, range(150, 151)))
         assert closed.evidence == (picture,)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_agent.evidence_reference import EvidenceMoment
 from edge_agent.evidence_store import EvidenceStore
-from edge_agent.incident_event import IncidentEvent
+from edge_agent.incident_event import CloseReason, IncidentEvent
 from edge_agent.replay import event_json
 from edge_agent.scene.camera_state import CameraState, View
 from edge_agent.scene.stay import StayState
@@ -158,14 +158,16 @@ def test_two_zones_judge_for_themselves() -> None:
     assert len({event.incident_id for event in watch.events}) == 3
 
 
-def test_a_zone_that_was_removed_takes_its_incidents_along_and_leaves_the_others() -> None:
+def test_the_incidents_of_a_zone_that_was_removed_end_as_superseded_and_the_others_go_on() -> None:
     street = Street((standing("car", 100, 110, 10, 900),))
     watch = Watch(street, (parking_zone(), parking_zone(id="old"))).see(steps(0, 60))
     watch.zones = (parking_zone(), parking_zone(id="new"))
     watch.restart()
-    assert {zone for zone, _, _ in watch.pipeline.parts.incidents.open} == {"kerb"}
+    before = len(watch.events)
     watch.see(steps(61, 65))
-    assert [(event.zone, event.phase.value) for event in watch.events[-1:]] == [("new", "opened")]
+    said = [(event.zone, event.phase.value, event.close_reason) for event in watch.events[before:]]
+    assert sorted(said, key=str) == [("new", "opened", None), ("old", "closed", CloseReason.SUPERSEDED)]
+    assert {zone for zone, _, _ in watch.pipeline.parts.incidents.open} == {"kerb", "new"}
 
 
 @pytest.mark.parametrize(
