@@ -82,6 +82,8 @@ requirements: | $(VENV)/pyvenv.cfg  ## Pin the requirements anew from pyproject.
 	$(UV_COMPILE) pyproject.toml --extra agent --extra aggregator -c requirements/dev.txt -o requirements/run.txt
 	$(UV_COMPILE) pyproject.toml --extra agent -c requirements/dev.txt -o requirements/agent.txt
 	$(UV_COMPILE) pyproject.toml --extra aggregator -c requirements/dev.txt -o requirements/aggregator.txt
+	$(UV_COMPILE) pyproject.toml --extra aggregator --extra postgresql -c requirements/dev.txt -o requirements/aggregator-postgresql.txt
+	$(UV_COMPILE) pyproject.toml --extra agent requirements/benchmarks.in -c requirements/dev.txt -o requirements/benchmarks.txt
 	$(UV_COMPILE) requirements/proto.in -o requirements/proto.txt
 
 clean:  ## Remove what make has made
