@@ -40,6 +40,12 @@ class BackgroundRules:
     rough: float = 0.14
     """Scatter of the difference within a small window from which the surface itself is another: under light alone
     the difference is even."""
+    texture: float = 0.035
+    """Scatter of the bare ground within the window from which it has a texture that a thing would hide,"""
+    hidden_texture: float = 0.6
+    """and share of that scatter which the difference must have for it to be hidden: a shadow leaves it as it is."""
+    hiding_brightness: float = 0.22
+    """What hides texture must differ in brightness by this much all over: noise and blur do not."""
     rough_window_px: int = 7
     rough_core_px: int = 9
     """Roughness must fill a disc of this size: the edge of a shadow is rough too, but is a thin line."""
@@ -125,7 +131,12 @@ class Background:
         size = (rules.rough_window_px, rules.rough_window_px)
         mean = cv2.blur(brightness, size)
         variance = cv2.blur(brightness * brightness, size) - mean * mean
-        rough = ((variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)).view(np.uint8)
+        ground = np.ascontiguousarray(self.background[:, :, 0])
+        ground_mean = cv2.blur(ground, size)
+        texture = cv2.blur(ground * ground, size) - ground_mean * ground_mean
+        hides = (texture > rules.texture**2) & (variance > rules.hidden_texture**2 * texture)
+        hides &= np.abs(mean) > rules.hiding_brightness
+        rough = (((variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)) | hides).view(np.uint8)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.rough_core_px, rules.rough_core_px))
         thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
         lines = cv2.morphologyEx(brightness, cv2.MORPH_BLACKHAT, disc)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_agent.scene.background import Background, Look
 from edge_agent.scene.patch import Mask, Patch
@@ -24,19 +23,18 @@ class GhostRules:
     least_ground: float = 0.08
     """Share of that window that must be ground to be believed."""
     edges: float = 1.6
-    """From this ratio of the background's edges along the outline to those of now on, all of the region was left;"""
+    """From this ratio of the background's edges along the outline to those of now on, all of the region was left,
+    if nothing came to stand in a part of it;"""
     mixed: float = 0.6
     """from this one on, a part of it may have been, and its pixels are judged one by one."""
     share: float = 0.15
-    """Share of a region that must be left ground for that to be more than noise."""
+    """Share of a region that must be left ground, or stand out from it, for that to be more than noise."""
 
 
 RULES = GhostRules()
 
 
-def left_behind(
-    region: Patch, background: Background, ground: Mask, rules: GhostRules = RULES
-) -> tuple[Mask, Mask]:
+def left_behind(region: Patch, background: Background, ground: Mask, rules: GhostRules = RULES) -> tuple[Mask, Mask]:
     """The pixels of a region at which something left, and those at which a thing stands: masks of its shape.
 
     What stands somewhere has edges along its outline now, what left has them in the background. Where it has both (a
@@ -56,8 +54,6 @@ def left_behind(
     before_edges = outline_strength(region, background.background) or 0.0
     ratio = before_edges / max(outline_strength(region, background.settled) or 0.0, 1e-6)
     nothing = np.zeros_like(region.mask)
-    if ratio >= rules.edges:
-        return region.mask.copy(), nothing
     if ratio < rules.mixed:
         return nothing, region.mask.copy()
     mean, scatter = _ground_around(before_look, free, rules)
@@ -68,11 +64,16 @@ def left_behind(
     now = np.abs((now_look - mean) / scale).max(axis=2)[inner.part]
     before = np.abs((before_look - mean) / scale).max(axis=2)[inner.part]
     left: Mask = (now < rules.deviation) & (before > rules.deviation) & region.mask
+    came = (now > rules.deviation) & (before < rules.deviation) & region.mask
+    if ratio >= rules.edges and np.count_nonzero(came) <= rules.share * region.area:
+        return region.mask.copy(), nothing
     if np.count_nonzero(left) <= rules.share * region.area:
         return nothing, region.mask.copy()
     stands = ((now > rules.deviation) & region.mask).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    stands = cv2.morphologyEx(cv2.morphologyEx(stands, cv2.MORPH_CLOSE, kernel), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    stands = cv2.morphologyEx(
+        cv2.morphologyEx(stands, cv2.MORPH_CLOSE, kernel), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)
+    )
     return left, (stands > 0) & region.mask
 
 

@@ -15,7 +15,7 @@ from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scenarios.finding import ClearWidth
 from edge_agent.scenarios.moment import Obstacle, Passage
 from edge_agent.scene.background import Background
-from edge_agent.scene.boxes import intersections, iou
+from edge_agent.scene.boxes import areas, intersections, iou
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width
@@ -45,7 +45,9 @@ class MeterRules:
     same_thing_share: float = 0.8
     """A region of change of which this share lies in a stay's box is that stay,"""
     same_thing_s: float = 5.0
-    """if the stay did not begin so much earlier: what stood there before is not what has come."""
+    """if the stay did not begin so much earlier (what stood there before is not what has come),"""
+    filled_share: float = 0.2
+    """and if such regions fill this share of its box: a small thing before a large one is another thing."""
     tight_iou: float = 0.5
     """From this overlap on the region's own box is the better box of the stay: it is good to a pixel."""
     box_change: float = 0.02
@@ -208,20 +210,10 @@ class PassageMeter:
             if stay.standing and stay.state is not StayState.ABSENT and stay.class_group is not ClassGroup.PERSON
         ]
         for stay in shown:
-            target = np.array([stay.box], np.float32)
-            box, best_iou, inside = stay.box, self._rules.tight_iou, []
-            for thing in regions:
-                own = np.array([own_boxes[thing.object_id]], np.float32)
-                overlap = float(iou(own, target)[0, 0])
-                if overlap >= best_iou and stay.from_s >= thing.since_s - self._rules.same_thing_s:
-                    box, best_iou = own_boxes[thing.object_id], overlap
-                share = float(intersections(own, target)[0, 0]) / max(float(intersections(own, own)[0, 0]), 1.0)
-                together = stay.from_s >= thing.since_s - self._rules.same_thing_s
-                if share >= self._rules.same_thing_share and together:
-                    inside.append(thing.object_id)
+            box, parts = self._own_regions(stay, own_boxes, regions)
             footprint = self._stay_footprint(stay, box)
             if footprint is not None:
-                taken.update(inside)
+                taken.update(parts)
                 found.append(_Standing(stay.box, stay.state, stay.from_s, footprint, stay.stay_id))
         self._stay_footprints = {
             stay.stay_id: self._stay_footprints[stay.stay_id] for stay in shown if stay.stay_id in self._stay_footprints
@@ -232,6 +224,26 @@ class PassageMeter:
                 found.append(_Standing(own_boxes[thing.object_id], thing.state, thing.since_s, footprint))
         self._object_footprints = {thing.object_id: self._object_footprints[thing.object_id] for thing in regions}
         return [thing for thing in found if thing.footprint.shape.intersects(self._corridor.outline)]
+
+    def _own_regions(
+        self, stay: Stay, own_boxes: dict[int, Box], regions: list[StandingObject]
+    ) -> tuple[Box, list[int]]:
+        """The best box of a stay, and the regions of change that are it: those in its box that came with it."""
+        rules = self._rules
+        target = np.array([stay.box], np.float32)
+        box, best_iou, parts, filled = stay.box, rules.tight_iou, [], 0.0
+        for thing in regions:
+            if stay.from_s < thing.since_s - rules.same_thing_s:
+                continue
+            own = np.array([own_boxes[thing.object_id]], np.float32)
+            overlap = float(iou(own, target)[0, 0])
+            if overlap >= best_iou:
+                box, best_iou = own_boxes[thing.object_id], overlap
+            shared, whole = float(intersections(own, target)[0, 0]), max(float(areas(own)[0]), 1.0)
+            if shared >= rules.same_thing_share * whole:
+                parts.append(thing.object_id)
+                filled += shared
+        return box, parts if filled >= rules.filled_share * float(areas(target)[0]) else []
 
     def _stay_footprint(self, stay: Stay, box: Box) -> Footprint | None:
         shape = shape_for(stay.class_group, stay.class_name)

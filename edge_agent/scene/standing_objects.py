@@ -207,7 +207,16 @@ class StandingObjects:
             else:
                 since_s = float(np.median(background.settled_since_s[region.part][region.mask]))
                 thing = StandingObject(
-                    self.next_id, region, region, _NO_LOOK, 0, since_s, now_s - background.rules.settle_s, now_s, StayState.OBSERVED, standing=False
+                    self.next_id,
+                    region,
+                    region,
+                    _NO_LOOK,
+                    0,
+                    since_s,
+                    now_s - background.rules.settle_s,
+                    now_s,
+                    StayState.OBSERVED,
+                    standing=False,
                 )
                 self.next_id += 1
             thing.first_area_px = region.area

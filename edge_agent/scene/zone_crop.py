@@ -19,7 +19,7 @@ LARGEST_SIDE_PX = 640
 """Longest side of the crop that is looked at; a larger zone is reduced. A pixel is then 1 to 3 cm across."""
 RISE_M = 1.5
 """Things up to this height are seen whole at the zone's far side."""
-LEAST_SIDE_M = 0.22
+LEAST_SIDE_M = 0.18
 """Smallest side of a thing without a class that matters: a bag. Less than that, feet and wheels step over or round."""
 LEAST_AREA_PX = 30.0
 """and no thing is smaller than this many pixels of the crop, however far away: noise is."""
