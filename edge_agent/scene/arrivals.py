@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.boxes import covered_by_all, iou, root_area, shared_of_smaller
 from edge_agent.scene.look_back import APART_S, LookBack
 from edge_agent.scene.memory_rules import MemoryRules
@@ -11,6 +12,9 @@ from edge_agent.scene.now import Now
 from edge_agent.scene.place import Place
 from edge_agent.scene.stay import StayState
 from edge_agent.scene.usual_size import UsualSizes
+
+EDGE_PX = 2
+"""A box that ends this near to the picture's edge is cut by it."""
 
 
 class Arrivals:
@@ -41,8 +45,10 @@ class Arrivals:
             return None
         alike = []
         if place.picture is not None:
-            alike = self._past.alike(place.picture, place.box, place.first_seen_s - APART_S, rules.sure_appearance)
-        share = len(seen) / (len(since) + len(alike))
+            alike = self._past.alike(place.picture, place.box, start_s - APART_S, rules.sure_appearance)
+        detected = {sighting.at_s for sighting in place.sightings if sighting.box is not None}
+        share = len(seen) / (len(since) + len([at_s for at_s in alike if at_s not in detected]))
+        alike = [at_s for at_s in alike if at_s < place.first_seen_s - APART_S]
         scores = [sighting.score for sighting in seen]
         if place.best_score >= rules.least_best_score:
             least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
@@ -53,6 +59,10 @@ class Arrivals:
         if not enough:
             return None
         return min(start_s, *alike) if alike else start_s
+
+    def watched_s(self, from_s: float, to_s: float, gap_s: float) -> float:
+        """How much of a time before an arrival was noticed the camera could see."""
+        return self._past.watched_s(from_s, to_s, gap_s) if to_s > from_s else 0.0
 
     def nothing_new(self, place: Place, start_s: float, places: list[Place], now: Now) -> bool:
         """True if a weak candidate lies for the most part on things that stand there already."""
@@ -70,11 +80,18 @@ class Arrivals:
                 return True
         if place.best_score >= self._rules.sure_score:
             return False
+        if self._slender(place, now):
+            return True
         if self._sizes.odd(place.box, place.group, now.frame.height):
             return True
         if root_area(place.box) ** 2 >= self._rules.vast_share * now.frame.width * now.frame.height:
             return True
         return covered_by_all(place.box, [other.box for other in seen]) >= self._rules.known_cover
+
+    def _slender(self, place: Place, now: Now) -> bool:
+        x1, y1, x2, y2 = place.box
+        cut = x1 <= EDGE_PX or x2 >= now.frame.width - EDGE_PX
+        return place.group is ClassGroup.VEHICLE and not cut and (x2 - x1) < self._rules.slender * (y2 - y1)
 
     def rival(self, place: Place, places: list[Place]) -> Place | None:
         """The standing thing in whose place the candidate is, if any."""

@@ -47,6 +47,9 @@ class MemoryRules:
     odd_size: float = 3.0
     """A weak candidate this many times larger or smaller than things of its group are at its height in the picture
     is none of them."""
+    slender: float = 0.65
+    """A weak candidate for a vehicle that is less wide than this share of its height is a door, a post or a gap: even
+    a bus from the front is wider. Things that the picture's edge cuts are not measured."""
     size_band: float = 0.08
     """Share of the picture's height within which things are as far from the camera."""
     size_samples: int = 6
@@ -81,7 +84,7 @@ class MemoryRules:
     """A detection that strays this far from a place, in units of the thing's size, is of something else."""
     sure_score: float = 0.5
     """Score from which a detection is a thing of its own though it overlaps others that are known."""
-    known_cover: float = 0.6
+    known_cover: float = 0.5
     """Share of a weak candidate that known things cover when it is nothing but them, seen as one."""
     occluder_score: float = 0.35
     """Least score of what can hide a thing: weaker ones come and go on the background."""
