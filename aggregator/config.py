@@ -19,7 +19,15 @@ from sqlalchemy.exc import ArgumentError
 
 from aggregator.config_file import ConfigError, ConfigFile, Where
 
-__all__ = ["AggregatorConfig", "CommitConfig", "ConfigError", "MetricsConfig", "StreamConfig", "load_config"]
+__all__ = [
+    "AggregatorConfig",
+    "CommitConfig",
+    "ConfigError",
+    "EvidenceConfig",
+    "MetricsConfig",
+    "StreamConfig",
+    "load_config",
+]
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
@@ -28,6 +36,7 @@ _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s\[\]]+):(\d{1,5})")
 
 DEFAULT_STORE = "sqlite:///state/clearway.sqlite"
 DEFAULT_LISTEN = "127.0.0.1:50051"
+RECEIVED_EVIDENCE = "received-evidence"
 DEFAULT_WINDOW = 1024
 DEFAULT_MAX_BATCH = 256
 MIB = 1024 * 1024
@@ -137,10 +146,22 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
+class EvidenceConfig:
+    """The pictures that agents send. Without ``dir`` they lie beside a SQLite store; with PostgreSQL none are taken.
+
+    ``max_bytes_per_agent`` is some five thousand stills of 1080p; a still takes some 400 kB.
+    """
+
+    dir: Path | None = None
+    max_bytes_per_agent: Annotated[int, Field(ge=MIB)] = 2048 * MIB
+    max_file_bytes: Annotated[int, Field(ge=1024, le=256 * MIB)] = 16 * MIB
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class AggregatorConfig:
     """The whole file. ``agents`` is ``open``, or the ids of the agents that may connect.
 
-    ``retention_days`` is how long closed incidents are kept; 0 keeps them for ever.
+    ``retention_days`` is how long closed incidents and pictures are kept; 0 keeps them for ever.
     """
 
     listen: Address = DEFAULT_LISTEN
@@ -150,18 +171,28 @@ class AggregatorConfig:
     stream: StreamConfig = Field(default_factory=StreamConfig)
     commit: CommitConfig = Field(default_factory=CommitConfig)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
+    evidence: EvidenceConfig = Field(default_factory=EvidenceConfig)
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 400
 
     def knows(self, agent_id: str) -> bool:
         """True if this agent may connect."""
         return self.agents == "open" or agent_id in self.agents
 
+    @property
+    def evidence_dir(self) -> Path | None:
+        """Where pictures are kept; None if none are taken."""
+        if self.evidence.dir is not None:
+            return self.evidence.dir
+        if self.store.get_backend_name() != "sqlite":
+            return None
+        return Path(self.store.database or "").parent / RECEIVED_EVIDENCE
+
 
 _CONFIG: TypeAdapter[AggregatorConfig] = TypeAdapter(AggregatorConfig)
 
 
 def load_config(path: Path) -> AggregatorConfig:
-    """Read an aggregator's configuration. A relative SQLite path is taken from the file's own folder.
+    """Read an aggregator's configuration. Relative paths in it are taken from the file's own folder.
 
     Raises ``ConfigError``, which lists everything that is wrong in one go.
     """
@@ -185,6 +216,8 @@ def _across_fields(data: dict[str, Any]) -> list[tuple[Where, str]]:
 
 
 def _beside(config: AggregatorConfig, folder: Path) -> AggregatorConfig:
+    if config.evidence.dir is not None:
+        config = replace(config, evidence=replace(config.evidence, dir=folder / config.evidence.dir.expanduser()))
     if config.store.get_backend_name() != "sqlite":
         return config
     database = folder / Path(config.store.database or "").expanduser()

@@ -62,6 +62,15 @@ class Metrics(Collector):
         self._refused = Counter(
             "clearway_streams_refused", "Streams that were ended with an error.", ("reason",), registry=self.registry
         )
+        self._evidence_files = Counter(
+            "clearway_evidence_files", "Pictures that came and were verified.", ("agent",), registry=self.registry
+        )
+        self._evidence_bytes = Counter(
+            "clearway_evidence_bytes", "Bytes of these pictures.", ("agent",), registry=self.registry
+        )
+        self._evidence_refused = Counter(
+            "clearway_evidence_refused", "Calls about pictures that were refused.", ("reason",), registry=self.registry
+        )
         self.registry.register(self)
 
     def committed(self, seconds: float, batches: int) -> None:
@@ -80,6 +89,15 @@ class Metrics(Collector):
     def stream_refused(self, reason: str) -> None:
         """A stream was ended with an error."""
         self._refused.labels(reason).inc()
+
+    def evidence_received(self, agent_id: str, size_bytes: int) -> None:
+        """A picture of this size is here and verified."""
+        self._evidence_files.labels(agent_id).inc()
+        self._evidence_bytes.labels(agent_id).inc(size_bytes)
+
+    def evidence_refused(self, reason: str) -> None:
+        """A call about a picture was ended with an error."""
+        self._evidence_refused.labels(reason).inc()
 
     def show(self, snapshot: Snapshot) -> None:
         """Serve this snapshot from now on."""

@@ -1,4 +1,4 @@
-"""The gRPC server: one stream for each agent, and the standard health service."""
+"""The gRPC server: one stream for each agent, pictures beside it, and the standard health service."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import grpc
 import structlog
-from clearway.v1 import ingest_pb2
+from clearway.v1 import evidence_pb2_grpc, ingest_pb2
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
+from aggregator.evidence_service import EvidenceService
 from aggregator.refusal import RefusalError, taken_over
 from aggregator.stream import AgentStream, Shared, Undecodable
 
@@ -37,7 +38,7 @@ class StartError(Exception):
 class IngestServer:
     """Serves ``IngestService.Connect`` until it is drained."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, evidence: EvidenceService) -> None:
         self._shared = shared
         self._streams: set[AgentStream] = set()
         self._current: dict[str, AgentStream] = {}
@@ -60,6 +61,7 @@ class IngestServer:
             response_serializer=ingest_pb2.ConnectResponse.SerializeToString,
         )
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Connect": handler}),))
+        evidence_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, self._server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     async def start(self) -> str:

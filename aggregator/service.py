@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import structlog
 
 from aggregator import __version__
 from aggregator.config import AggregatorConfig
+from aggregator.evidence import EvidenceFolder
+from aggregator.evidence_service import EvidenceService
 from aggregator.fleet import Fleet
 from aggregator.ingest import Ingest
 from aggregator.metrics import Metrics, MetricsServer
@@ -78,7 +80,11 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, metrics.close)
             self._ingest = await stack.enter_async_context(Ingest(self._store, self._config.commit, self._metrics))
             stack.push_async_callback(self._keep_notes)
-            server = IngestServer(Shared(self._config, self._store, self._ingest, self._fleet, self._metrics, utc_now))
+            self._pictures = evidence_folder(self._config)
+            evidence = EvidenceService(self._pictures, self._config.knows, self._metrics)
+            stack.push_async_callback(asyncio.to_thread, evidence.close)
+            shared = Shared(self._config, self._store, self._ingest, self._fleet, self._metrics, utc_now)
+            server = IngestServer(shared, evidence)
             for work in (self._refresh_forever(), self._forget_forever()):
                 stack.push_async_callback(_end, asyncio.create_task(work))
             self.address = await server.start()
@@ -124,7 +130,28 @@ class Service:
                     await asyncio.sleep(FORGET_PAUSE_S)
             except StoreError as error:
                 log.error("old rows were not deleted", error=str(error))
+            await self._forget_pictures(before)
             await asyncio.sleep(FORGET_EVERY_S)
+
+    async def _forget_pictures(self, before: datetime) -> None:
+        if self._pictures is None:
+            return
+        try:
+            if gone := await asyncio.to_thread(self._pictures.forget, before):
+                log.info("old pictures deleted", files=gone, before=before.isoformat())
+        except OSError as error:
+            log.error("old pictures were not deleted", error=str(error))
+
+
+def evidence_folder(config: AggregatorConfig) -> EvidenceFolder | None:
+    """Where pictures go, if they are taken. Raises ``StartError`` if there can be no such folder."""
+    folder = config.evidence_dir
+    if folder is None:
+        return None
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise StartError(f"cannot keep pictures in {folder}: {there} cannot be written; set another in evidence.dir")
+    return EvidenceFolder(folder, config.evidence.max_bytes_per_agent, config.evidence.max_file_bytes)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

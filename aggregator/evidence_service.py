@@ -1,0 +1,178 @@
+"""The service that takes pictures: beside the streams of events, and never in their way."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import grpc
+import structlog
+from clearway.v1 import evidence_pb2, evidence_pb2_grpc
+
+from aggregator.evidence import EvidenceFolder, Held, Opening, Upload
+from aggregator.refusal import RefusalError
+
+log = structlog.get_logger(__name__)
+
+AGENT_ID = "clearway-agent-id"
+"""Metadata in which an agent says who it is."""
+
+SILENCE_S = 60.0
+"""Without a message for so long an upload is ended, so that its file is free for the next attempt."""
+MAX_UPLOADS = 64
+"""Uploads at one time; more are asked to come back, so that pictures do not take the server from events."""
+_THREADS = 2  # the pictures' own: a slow disk holds up pictures, not commits
+
+T = TypeVar("T")
+
+
+class WatchesEvidence(Protocol):
+    """Hears of what happens to pictures."""
+
+    def evidence_received(self, agent_id: str, size_bytes: int) -> None:
+        """A picture of this size is here and verified."""
+        ...
+
+    def evidence_refused(self, reason: str) -> None:
+        """A call was ended with an error."""
+        ...
+
+
+class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
+    """Answers for one folder, for the agents that ``knows`` says yes to; without a folder it refuses every picture."""
+
+    def __init__(self, folder: EvidenceFolder | None, knows: Callable[[str], bool], watch: WatchesEvidence) -> None:
+        self._folder = folder
+        self._knows = knows
+        self._watch = watch
+        self._uploads = 0
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="evidence")
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        self._threads.shutdown(wait=True)
+
+    async def GetUploadOffset(self, request: Any, context: Any) -> Any:  # noqa: N802 as gRPC names it
+        """How much of a picture is here."""
+        return await self._answered(context, self._held(request, context), evidence_pb2.GetUploadOffsetResponse)
+
+    async def UploadEvidence(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802 as gRPC names it
+        """Take a picture."""
+        taking = self._taken(request_iterator, context)
+        return await self._answered(context, taking, evidence_pb2.UploadEvidenceResponse)
+
+    async def _answered(self, context: Any, work: Any, response: Callable[..., Any]) -> Any:
+        try:
+            held = await work
+        except RefusalError as refusal:
+            self._watch.evidence_refused(refusal.reason)
+            log.warning("picture refused", reason=refusal.reason, detail=str(refusal))
+            await context.abort(refusal.code, str(refusal), refusal.metadata)
+        return response(offset=held.offset, complete=held.complete)
+
+    async def _held(self, request: Any, context: Any) -> Held:
+        folder, agent_id = self._place(context)
+        return await self._run(partial(folder.held, agent_id, request.sha256))
+
+    async def _taken(self, messages: Any, context: Any) -> Held:
+        folder, agent_id = self._place(context)
+        if self._uploads >= MAX_UPLOADS:
+            raise RefusalError(grpc.StatusCode.UNAVAILABLE, "busy", "too many pictures come at once: come back later")
+        self._uploads += 1
+        try:
+            reading = aiter(messages)
+            opening = _read_opening(await _next(reading))
+            upload = await self._opened(folder, agent_id, opening)
+            if isinstance(upload, Held):
+                return upload
+            try:
+                held = await self._receive(upload, reading)
+            finally:  # shielded: the file must be let go however often the call is cancelled
+                await asyncio.shield(asyncio.wrap_future(self._threads.submit(upload.close)))
+        finally:
+            self._uploads -= 1
+        if held.complete:
+            self._watch.evidence_received(agent_id, held.offset)
+            log.info("picture received", agent=agent_id, sha256=opening.sha256.hex(), size_bytes=held.offset)
+        return held
+
+    async def _opened(self, folder: EvidenceFolder, agent_id: str, opening: Opening) -> Upload | Held:
+        future = self._threads.submit(folder.open, agent_id, opening)
+        try:
+            return await self._done(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_let_go)  # the thread may be opening it now
+            raise
+
+    async def _receive(self, upload: Upload, reading: Any) -> Held:
+        while True:
+            message = await _next(reading)
+            if message is None:
+                return await self._run(upload.finish)
+            if message.WhichOneof("message") != "chunk":
+                raise _bad_message("only chunks may follow the message that opens an upload")
+            await self._run(partial(upload.write, message.chunk))
+
+    def _place(self, context: Any) -> tuple[EvidenceFolder, str]:
+        said = [value for key, value in context.invocation_metadata() or () if key == AGENT_ID]
+        if len(said) != 1:
+            raise _bad_message(f"the metadata must say once, as {AGENT_ID}, which agent this is")
+        agent_id = str(said[0])
+        if not self._knows(agent_id):
+            raise RefusalError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "unknown_agent",
+                f"agent {agent_id[:80]!r} is not among this aggregator's agents",
+            )
+        if self._folder is None:
+            raise RefusalError(
+                grpc.StatusCode.UNIMPLEMENTED, "no_folder", "this aggregator takes no pictures: evidence.dir is not set"
+            )
+        return self._folder, agent_id
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await self._done(self._threads.submit(work))
+
+    async def _done(self, future: Future[T]) -> T:
+        try:
+            return await asyncio.wrap_future(future)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, "disk_full", "the disk is full") from error
+            log.exception("picture not written")
+            raise RefusalError(
+                grpc.StatusCode.UNAVAILABLE, "disk", f"pictures cannot be written now: {error.strerror or error}"
+            ) from error
+
+
+def _let_go(future: Future[Upload | Held]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        opened = future.result()
+        if isinstance(opened, Upload):
+            opened.close()
+
+
+async def _next(reading: Any) -> Any:
+    """The next message; None once the agent has half-closed."""
+    try:
+        async with asyncio.timeout(SILENCE_S):
+            return await anext(reading, None)
+    except TimeoutError as error:
+        raise RefusalError(
+            grpc.StatusCode.DEADLINE_EXCEEDED, "silent", f"nothing came for {SILENCE_S:.0f} s"
+        ) from error
+
+
+def _read_opening(message: Any) -> Opening:
+    if message is None or message.WhichOneof("message") != "open":
+        raise _bad_message("the first message must open the upload")
+    said = message.open
+    return Opening(said.sha256, said.size_bytes, said.media_type, said.offset)
+
+
+def _bad_message(problem: str) -> RefusalError:
+    return RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_message", problem)
