@@ -34,11 +34,14 @@ class Agent:
     """Runs the cameras of a configuration until they end or it is told to stop.
 
     ``speed`` is how many times faster than real time recordings play; None lets them run as fast as they can.
-    ``fresh`` forgets what earlier runs knew of the cameras. Raises ``ModelError``, ``OutboxError``,
+    ``fresh`` forgets what earlier runs knew of the cameras. A source that fails is opened again and again if
+    ``patient``, else its camera has failed. Raises ``ModelError``, ``OutboxError``,
     ``MetricsError`` and ``UplinkError``.
     """
 
-    def __init__(self, config: AgentConfig, *, speed: float | None = 1.0, fresh: bool = False) -> None:
+    def __init__(
+        self, config: AgentConfig, *, speed: float | None = 1.0, fresh: bool = False, patient: bool = True
+    ) -> None:
         self._config = config
         self._log = structlog.get_logger("agent")
         self._state_dir = Path(config.state_dir)
@@ -59,6 +62,7 @@ class Agent:
                 StateFile(self._state_dir / "cameras" / f"{camera.id}.json"),
                 self._emit,
                 Pace(speed),
+                patient=patient,
             )
             for camera in config.cameras
         )

@@ -47,7 +47,9 @@ class AnnotatedVideo:
         """Add one picture. Media times must rise."""
         try:
             stream = self._stream or self._start(image)
-            frame = av.VideoFrame.from_ndarray(_fitted(image, stream.width, stream.height), format="bgr24")
+            fitted = _fitted(image, stream.width, stream.height)
+            # OpenCV's conversion gives the same bytes every time; the encoder's own may split the work as it likes.
+            frame = av.VideoFrame.from_ndarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
             at_ms = max(round(media_time_s * 1000), self._last_ms + 1)
             frame.pts, frame.time_base = at_ms, _MILLISECONDS
             self._last_ms = at_ms

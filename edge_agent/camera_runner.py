@@ -69,6 +69,8 @@ class CameraRunner:
         state_file: StateFile,
         emit: Emit,
         pace: Pace,
+        *,
+        patient: bool = True,
     ) -> None:
         self.camera = camera
         self._site = site
@@ -77,6 +79,7 @@ class CameraRunner:
         self._state_file = state_file
         self._emit = emit
         self._pace = pace
+        self._patient = patient
         self._stop = threading.Event()
         self._log = structlog.get_logger("camera").bind(camera=camera.id)
         self._lock = threading.Lock()
@@ -112,6 +115,10 @@ class CameraRunner:
                 except SourceError as error:
                     self._keep_state()  # the next attempt goes on from it
                     self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
+                    if not self._patient:
+                        self.failed = True
+                        self._log.error("source_failed", error=str(error))
+                        break
                     self._log.error("source_failed", error=str(error), retry_in_s=wait_s)
                     self._stop.wait(wait_s)
                     wait_s = min(wait_s * 2, RETRY_LAST_S)

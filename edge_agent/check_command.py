@@ -11,7 +11,7 @@ from edge_agent.capture.frame import SourceError
 from edge_agent.config import AgentConfig, CameraConfig, ConfigError, load_config
 from edge_agent.detection.model_card import ModelError
 from edge_agent.detection.session import checked_file
-from edge_agent.failures import WRONG_USE
+from edge_agent.failures import WRONG_USE, in_file
 from edge_agent.outbox import quota_problem
 
 
@@ -20,7 +20,10 @@ from edge_agent.outbox import quota_problem
     "--config", "config_path", type=click.Path(path_type=Path), required=True, help="The agent's configuration."
 )
 def check(config_path: Path) -> None:
-    """Say everything that is wrong with a configuration: fields, zones, sources, models, disk. Exit 2 if anything is."""
+    """Say everything that is wrong with a configuration: fields, zones, sources, models, disk.
+
+    Exit 2 if anything is.
+    """
     problems: list[str] = []
     notes: list[str] = []
     try:
@@ -34,7 +37,7 @@ def check(config_path: Path) -> None:
         if quota is not None:
             problems.append(quota)
     for problem in problems:
-        click.echo(problem, err=True)
+        click.echo(in_file(problem, config_path), err=True)
     if problems:
         click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
         raise SystemExit(WRONG_USE)

@@ -50,7 +50,7 @@ def replay(
     The same recording gives the same incidents, to the byte, on any machine and at any load.
     """
     configure_logs()
-    with told():
+    with told(config_path):
         config = load_config(config_path)
         cameras = _chosen(config, camera_id, source)
         if video_path is not None and len(cameras) > 1:

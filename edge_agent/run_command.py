@@ -48,8 +48,8 @@ def run(config_path: Path, speed: float | None, until_end: bool, fresh: bool) ->
     def asked_to_stop(signum: int, frame: FrameType | None) -> None:
         stop.set()
 
-    with told():
-        agent = Agent(load_config(config_path), speed=speed, fresh=fresh)
+    with told(config_path):
+        agent = Agent(load_config(config_path), speed=speed, fresh=fresh, patient=not until_end)
         signal.signal(signal.SIGTERM, asked_to_stop)
         signal.signal(signal.SIGINT, asked_to_stop)
         agent.start()

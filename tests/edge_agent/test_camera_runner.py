@@ -76,7 +76,9 @@ class Runs:
         )
         self.heard: list[Observation] = []
 
-    def run(self, *, stop_after_s: float | None = None, speed: float | None = None) -> CameraRunner:
+    def run(
+        self, *, stop_after_s: float | None = None, speed: float | None = None, patient: bool = True
+    ) -> CameraRunner:
         def emit(runner: CameraRunner, observation: Observation) -> None:
             self.heard.append(observation)
             if stop_after_s is not None and observation.frame.media_time_s >= stop_after_s:
@@ -86,11 +88,12 @@ class Runs:
         runner = CameraRunner(
             self.camera,
             site,
-            self.model,
+            self.model,  # type: ignore[arg-type]
             threading.Lock(),
             self.state,
             emit,
-            Pace(speed),  # type: ignore[arg-type]
+            Pace(speed),
+            patient=patient,
         )
         runner.start()
         assert runner.ended.wait(60)
@@ -197,6 +200,13 @@ def test_a_source_that_is_not_there_is_tried_again_until_it_is(
     timer.join()
     assert not runner.failed
     assert len(runs.heard) == LAST_S + 1
+
+
+def test_a_source_that_is_not_there_is_a_failure_for_who_waits_for_the_end(runs: Runs, tmp_path: Path) -> None:
+    runs.camera = CameraConfig(id="gate", source=str(tmp_path / "never"), zones=(parking_zone(),))
+    runner = runs.run(patient=False)
+    assert runner.failed
+    assert runner.activity().status.state is CameraState.NO_SIGNAL
 
 
 def test_pace_holds_a_recording_back_and_lets_go_when_told_to_stop(runs: Runs) -> None:
