@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -44,6 +45,7 @@ class LookBack:
             and table.similarity(picture, (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)) >= least
         ]
 
-    def forget(self) -> None:
-        """Begin anew, as after a gap."""
-        self._frames.clear()
+    def watched_s(self, from_s: float, to_s: float, gap_s: float) -> float:
+        """How much of a time the camera could see: without what lies between frames further apart than ``gap_s``."""
+        times = [from_s, *(at_s for at_s, _, _ in self._frames if from_s < at_s < to_s), to_s]
+        return sum(after - before for before, after in pairwise(times) if after - before <= gap_s)

@@ -319,7 +319,7 @@ class SceneMemory:
         place.from_s = start_s
         place.observed_s = sum(s.elapsed_s for s in since if s.state is StayState.OBSERVED)
         place.occluded_s = sum(s.elapsed_s for s in since if s.state is StayState.OCCLUDED)
-        place.observed_s += max(min(place.first_seen_s, now.at_s) - start_s, 0.0)  # it looked the same before
+        place.observed_s += self._arrivals.watched_s(start_s, place.first_seen_s, self.gap_s)  # it looked the same
         place.unknown_s = max(now.at_s - start_s - place.observed_s - place.occluded_s, 0.0)
         place.stay_id = self._identify(place, now)
         seen = [sighting for sighting in since if sighting.box is not None]
