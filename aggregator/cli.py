@@ -17,14 +17,19 @@ from rich.console import Console
 from rich.table import Table
 
 from aggregator import __version__
-from aggregator.config import AggregatorConfig, ConfigError, load_config
+from aggregator.authority import Authority, AuthorityError
+from aggregator.config import AggregatorConfig, ConfigError, is_agent_id, load_config
 from aggregator.logs import set_up_logs
+from aggregator.register import Register, RegisterError
 from aggregator.server import StartError
 from aggregator.service import open_store, serve
 from aggregator.store.errors import StoreError
 from aggregator.store.incidents import IncidentQuery, IncidentRow
 from aggregator.store.migrate import Standing
-from aggregator.store.store import Store
+from aggregator.store.store import Store, utc_now
+
+TOKEN_PREFIX = "clearway1"
+LONGEST_INVITATION = timedelta(days=30)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +64,7 @@ def _told(command: F) -> F:
             for problem in error.problems:
                 click.echo(problem, err=True)
             sys.exit(2)
-        except (StoreError, StartError) as error:
+        except (StoreError, StartError, AuthorityError, RegisterError) as error:
             click.echo(f"clearway-aggregator: {error}", err=True)
             sys.exit(1)
 
@@ -167,27 +172,115 @@ def agents_group() -> None:
 @json_option
 @_told
 def agents_list(config_path: Path, as_json: bool) -> None:
-    """List the agents that have connected, and those that were refused."""
+    """List the agents that have connected or were refused, and with TLS how their certificates stand."""
     names = ("agent_id", "state", "agent_version", "model_version", "config_version", "platform")
     times = ("first_seen_at", "last_seen_at")
-    with _existing_store(load_config(config_path)) as store:
-        rows = store.agents()
+    config = load_config(config_path)
+    standings = {} if config.insecure else Register(config.identity_folder, utc_now).standings()
+    if standings and not _is_there(config):
+        rows = []
+    else:
+        with _existing_store(config) as store:
+            rows = store.agents()
+    said = [{name: getattr(row, name) for name in (*names, *times)} for row in rows]
+    seen = {row.agent_id for row in rows}
+    said += [{"agent_id": name, "state": "not seen"} for name in standings if name not in seen]
+    for agent in said:
+        standing = standings.get(agent["agent_id"])
+        agent["certificate"] = None if standing is None else standing.state
+        agent["certificate_not_after"] = None if standing is None else standing.not_after
     if as_json:
-        for row in rows:
-            click.echo(json.dumps({name: _plain(getattr(row, name)) for name in (*names, *times)}))
+        for agent in said:
+            click.echo(json.dumps({name: _plain(value) for name, value in agent.items()}))
         return
-    table = Table("agent", "state", "version", "model", "config", "platform", "first seen (UTC)", "last seen (UTC)")
-    for row in rows:
-        table.add_row(*(getattr(row, name) for name in names), _clock(row.first_seen_at), _clock(row.last_seen_at))
+    heads = ("agent", "state", "version", "model", "config", "platform")
+    table = Table(*heads, "first seen (UTC)", "last seen (UTC)", "certificate", "until (UTC)")
+    for agent in said:
+        cells = (agent.get(name) for name in (*names, *times, "certificate", "certificate_not_after"))
+        table.add_row(*(_clock(cell) if isinstance(cell, datetime) else cell or "" for cell in cells))
     _show(table)
+
+
+def _ttl(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    try:
+        ttl = timedelta(**{units[value[-1:]]: float(value[:-1])})
+    except (KeyError, ValueError, OverflowError) as error:
+        raise click.BadParameter("write a time such as 30m, 24h or 7d") from error
+    if not timedelta() < ttl <= LONGEST_INVITATION:
+        raise click.BadParameter(f"must be above 0 and at most {LONGEST_INVITATION.days}d")
+    return ttl
+
+
+def _agent_name(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not is_agent_id(value):
+        raise click.BadParameter(f"{value!r} is not an agent id: letters, digits, '.', '_' and '-', 64 at most")
+    return value
+
+
+name_argument = click.argument("name", callback=_agent_name)
+
+
+@agents_group.command("invite")
+@config_option
+@name_argument
+@click.option("--ttl", default="24h", show_default=True, callback=_ttl, help="How long it may be used: 30m, 24h, 7d.")
+@json_option
+@_told
+def agents_invite(config_path: Path, name: str, ttl: timedelta, as_json: bool) -> None:
+    """Make a one-time token with which the agent NAME gets its certificate.
+
+    Give it to the box by a way that nobody else reads; `clearway-agent enroll` asks for it. It is shown once: only its
+    hash is kept. An agent that was revoked may come back with it.
+    """
+    config = _with_tls(config_path)
+    if not config.tls.own_authority:
+        raise ConfigError([f"{config_path}: tls.certificate: certificates come from an authority of your own: ask it"])
+    if not config.knows(name):
+        raise ConfigError([f"{config_path}: agents: {name} is not among them: add it, then invite it"])
+    authority = Authority.open(config.identity_folder)
+    expires = utc_now() + ttl
+    token = f"{TOKEN_PREFIX}.{Register(config.identity_folder, utc_now).invite(name, ttl)}.{authority.fingerprint}"
+    said = {"agent_id": name, "token": token, "ca_fingerprint": authority.fingerprint, "expires_at": _plain(expires)}
+    if as_json:
+        click.echo(json.dumps(said))
+        return
+    click.echo(f"agent        {name}\ntoken        {token}\nfingerprint  {authority.fingerprint}  (of the authority)")
+    click.echo(f"expires      {_clock(expires)} UTC, or once it was used")
+
+
+@agents_group.command("revoke")
+@config_option
+@name_argument
+@click.option("--undo", is_flag=True, help="Let the name in again; certificates that were revoked stay so.")
+@_told
+def agents_revoke(config_path: Path, name: str, undo: bool) -> None:
+    """Shut the agent NAME out: its certificates no longer count, and a stream that is open ends within seconds."""
+    register = Register(_with_tls(config_path).identity_folder, utc_now)
+    if undo:
+        click.echo(f"{name}: " + ("may come in again" if register.readmit(name) else "was not shut out"))
+    else:
+        known = register.revoke(name)
+        click.echo(f"{name}: shut out" + ("" if known else ", though it was never heard of: is it spelt right?"))
+
+
+def _with_tls(config_path: Path) -> AggregatorConfig:
+    config = load_config(config_path)
+    if config.insecure:
+        raise ConfigError([f"{config_path}: insecure: agents have certificates only with TLS: take insecure: true out"])
+    return config
 
 
 @contextmanager
 def _existing_store(config: AggregatorConfig) -> Iterator[Store]:
-    if config.store.get_backend_name() == "sqlite" and not Path(config.store.database or "").is_file():
+    if not _is_there(config):
         raise StoreError(f"{config.store}: there is no store yet: run 'clearway-aggregator serve' first")
     with open_store(config, migrate=False) as store:
         yield store
+
+
+def _is_there(config: AggregatorConfig) -> bool:
+    return config.store.get_backend_name() != "sqlite" or Path(config.store.database or "").is_file()
 
 
 def _show(table: Table) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -26,12 +26,14 @@ __all__ = [
     "EvidenceConfig",
     "MetricsConfig",
     "StreamConfig",
+    "TlsConfig",
     "load_config",
 ]
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]{2,39}")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s\[\]]+):(\d{1,5})")
 
 DEFAULT_STORE = "sqlite:///state/clearway.sqlite"
@@ -63,6 +65,11 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_agent_id(text: str) -> bool:
+    """True if an agent may be called so."""
+    return _IDENTIFIER.fullmatch(text) is not None
 
 
 def _agents(value: Any) -> Any:
@@ -97,10 +104,13 @@ def _store_url(value: Any) -> URL:
     return url
 
 
-def _plain_text(value: bool) -> bool:
-    if not value:
-        raise ValueError("must be true: this version serves plain text only, to this machine alone")
-    return value
+def _host_names(value: Any) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("is not a list: write [aggregator.example, 192.0.2.7]")
+    bad = [str(name) for name in value if not (isinstance(name, str) and _HOST.fullmatch(name))]
+    if bad:
+        raise ValueError(f"{', '.join(bad)}: not a host name or address: write [aggregator.example, 192.0.2.7]")
+    return tuple(value)
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -158,21 +168,67 @@ class EvidenceConfig:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
+class TlsConfig:
+    """How this aggregator and its agents prove who they are.
+
+    Without files the built-in authority in ``folder`` signs: a server certificate for ``names``, and certificates of
+    ``certificate_days`` for agents that enrol at ``enrollment_listen`` (None: the port after ``listen``'s). With
+    ``certificate``, ``key`` and ``client_ca``, PEM files, an existing authority's certificates are used instead.
+    """
+
+    names: Annotated[tuple[str, ...], BeforeValidator(_host_names)] = ()
+    folder: str | None = None
+    enrollment_listen: Address | None = None
+    certificate_days: Annotated[float, Field(gt=0, le=825)] = 30.0
+    certificate: str | None = None
+    key: str | None = None
+    client_ca: str | None = None
+
+    @property
+    def own_authority(self) -> bool:
+        """True if the built-in authority signs."""
+        return self.certificate is None
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class AggregatorConfig:
     """The whole file. ``agents`` is ``open``, or the ids of the agents that may connect.
 
-    ``retention_days`` is how long closed incidents and pictures are kept; 0 keeps them for ever.
+    ``insecure`` serves plain text instead of TLS, to this machine alone. ``retention_days`` is how long closed
+    incidents and pictures are kept; 0 keeps them for ever.
     """
 
     listen: Address = DEFAULT_LISTEN
-    insecure: Annotated[bool, AfterValidator(_plain_text)] = field(kw_only=True)
+    insecure: bool = False
     store: Annotated[URL, BeforeValidator(_store_url)] = Field(default_factory=lambda: make_url(DEFAULT_STORE))
     agents: Annotated[Literal["open"] | frozenset[str], BeforeValidator(_agents)] = "open"
     stream: StreamConfig = Field(default_factory=StreamConfig)
     commit: CommitConfig = Field(default_factory=CommitConfig)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     evidence: EvidenceConfig = Field(default_factory=EvidenceConfig)
+    tls: TlsConfig = Field(default_factory=TlsConfig)
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 400
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The names in the server certificate that the built-in authority signs."""
+        return self.tls.names or (self.listen.rpartition(":")[0].strip("[]"),)
+
+    @property
+    def enrollment_listen(self) -> str:
+        """Where agents enrol."""
+        if self.tls.enrollment_listen is not None:
+            return self.tls.enrollment_listen
+        host, _, port = self.listen.rpartition(":")
+        return f"{host}:{int(port) + 1 if int(port) else 0}"
+
+    @property
+    def identity_folder(self) -> Path:
+        """Where the built-in authority and the register of agents are kept."""
+        if self.tls.folder is not None:
+            return Path(self.tls.folder)
+        beside = Path(self.store.database or "").parent if self.store.get_backend_name() == "sqlite" else Path()
+        return beside / "identity"
 
     def knows(self, agent_id: str) -> bool:
         """True if this agent may connect."""
@@ -204,7 +260,17 @@ def load_config(path: Path) -> AggregatorConfig:
 def _across_fields(data: dict[str, Any]) -> list[tuple[Where, str]]:
     problems: list[tuple[Where, str]] = []
     listen = data.get("listen", DEFAULT_LISTEN)
-    if isinstance(listen, str) and _ADDRESS.fullmatch(listen) and not is_loopback(listen):
+    tls = data.get("tls")
+    if data.get("insecure") is not True:
+        problems += _across_tls(listen, tls if isinstance(tls, dict) else {})
+    elif tls is not None:
+        problems.append((("tls",), "has no effect with insecure: true: take one of the two out"))
+    if (
+        data.get("insecure") is True
+        and isinstance(listen, str)
+        and _ADDRESS.fullmatch(listen)
+        and not is_loopback(listen)
+    ):
         reach = "can be reached from other machines, and plain text must not be: use 127.0.0.1 or [::1]"
         problems.append((("listen",), f"{listen!r} {reach}"))
     stream = data.get("stream")
@@ -215,7 +281,35 @@ def _across_fields(data: dict[str, Any]) -> list[tuple[Where, str]]:
     return problems
 
 
+def _across_tls(listen: Any, tls: dict[str, Any]) -> list[tuple[Where, str]]:
+    files = [name for name in ("certificate", "key", "client_ca") if tls.get(name) is not None]
+    if files:
+        missing = [name for name in ("certificate", "key", "client_ca") if name not in files]
+        if missing:
+            return [(("tls",), f"{', '.join(missing)} missing: name certificate, key and client_ca, or none of them")]
+        return []
+    if isinstance(listen, str) and re.match(r"(0\.0\.0\.0|\[::\]):", listen) and not tls.get("names"):
+        return [(("tls", "names"), "is missing: list the host names or addresses by which agents reach this machine")]
+    if isinstance(listen, str) and listen.endswith(":65535") and tls.get("enrollment_listen") is None:
+        return [(("tls", "enrollment_listen"), "is missing: there is no port after 65535")]
+    return []
+
+
+def _under(folder: Path, path: str | None) -> str | None:
+    return None if path is None else str(folder / Path(path).expanduser())
+
+
 def _beside(config: AggregatorConfig, folder: Path) -> AggregatorConfig:
+    tls = config.tls
+    beside_no_store = None if config.store.get_backend_name() == "sqlite" else "identity"
+    tls = replace(
+        tls,
+        folder=_under(folder, tls.folder or beside_no_store),
+        certificate=_under(folder, tls.certificate),
+        key=_under(folder, tls.key),
+        client_ca=_under(folder, tls.client_ca),
+    )
+    config = replace(config, tls=tls)
     if config.evidence.dir is not None:
         config = replace(config, evidence=replace(config.evidence, dir=folder / config.evidence.dir.expanduser()))
     if config.store.get_backend_name() != "sqlite":

@@ -14,6 +14,7 @@ import structlog
 from clearway.v1 import evidence_pb2, evidence_pb2_grpc
 
 from aggregator.evidence import EvidenceFolder, Held, Opening, Upload
+from aggregator.identity import Identity
 from aggregator.refusal import RefusalError
 
 log = structlog.get_logger(__name__)
@@ -43,9 +44,19 @@ class WatchesEvidence(Protocol):
 
 
 class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
-    """Answers for one folder, for the agents that ``knows`` says yes to; without a folder it refuses every picture."""
+    """Answers for one folder, for the agents that ``knows`` says yes to; without a folder it refuses every picture.
 
-    def __init__(self, folder: EvidenceFolder | None, knows: Callable[[str], bool], watch: WatchesEvidence) -> None:
+    ``identity`` judges certificates; None where plain text is served to this machine alone.
+    """
+
+    def __init__(
+        self,
+        folder: EvidenceFolder | None,
+        knows: Callable[[str], bool],
+        watch: WatchesEvidence,
+        identity: Identity | None,
+    ) -> None:
+        self._identity = identity
         self._folder = folder
         self._knows = knows
         self._watch = watch
@@ -122,6 +133,8 @@ class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
         if len(said) != 1:
             raise _bad_message(f"the metadata must say once, as {AGENT_ID}, which agent this is")
         agent_id = str(said[0])
+        if self._identity is not None:
+            self._identity.admit(context, agent_id)
         if not self._knows(agent_id):
             raise RefusalError(
                 grpc.StatusCode.PERMISSION_DENIED,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from threading import Thread
+from typing import Protocol
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Info,
     ProcessCollector,
@@ -26,6 +29,15 @@ from aggregator.series import Own, Snapshot, agent_series, camera_series, incide
 
 COMMIT_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+class HasCertificate(Protocol):
+    """Something with a certificate."""
+
+    @property
+    def not_after(self) -> datetime:
+        """When it ends."""
+        ...
 
 
 class Metrics(Collector):
@@ -98,6 +110,15 @@ class Metrics(Collector):
     def evidence_refused(self, reason: str) -> None:
         """A call about a picture was ended with an error."""
         self._evidence_refused.labels(reason).inc()
+
+    def watch_certificate(self, identity: HasCertificate | None) -> None:
+        """Show when the server's own certificate ends, if it has one."""
+        if identity is not None:
+            Gauge(
+                "clearway_server_certificate_expiry_timestamp_seconds",
+                "When the aggregator's own certificate ends.",
+                registry=self.registry,
+            ).set_function(lambda: identity.not_after.timestamp())
 
     def show(self, snapshot: Snapshot) -> None:
         """Serve this snapshot from now on."""

@@ -186,6 +186,16 @@ def agent_series(snapshot: Snapshot) -> Iterator[Metric]:
         of,
         {(name,): health.clock_offset_s for name, health in healthy.items() if health.clock_offset_s is not None},
     )
+    yield _gauge(
+        "clearway_agent_certificate_expiry_timestamp_seconds",
+        "When the agent's certificate ends.",
+        of,
+        {
+            (name,): health.certificate_not_after.timestamp()
+            for name, health in healthy.items()
+            if health.certificate_not_after is not None
+        },
+    )
     events = snapshot.store.events
     yield _counter("clearway_ingest_events", "Events stored.", of, _by(events, lambda e: e.stored))
     yield _counter(

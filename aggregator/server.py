@@ -12,8 +12,10 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
+from aggregator.enrollment import renewal_handler
 from aggregator.evidence_service import EvidenceService
 from aggregator.refusal import RefusalError, taken_over
+from aggregator.register import LOOK_EVERY_S
 from aggregator.stream import AgentStream, Shared, Undecodable
 
 log = structlog.get_logger(__name__)
@@ -43,6 +45,7 @@ class IngestServer:
         self._streams: set[AgentStream] = set()
         self._current: dict[str, AgentStream] = {}
         self._draining = False
+        self._watch: asyncio.Task[None] | None = None
         self._none_left = asyncio.Event()
         self._none_left.set()
         self._health = health_aio.HealthServicer()
@@ -62,16 +65,24 @@ class IngestServer:
         )
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Connect": handler}),))
         evidence_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, self._server)  # type: ignore[no-untyped-call]
+        if shared.identity is not None:
+            self._server.add_generic_rpc_handlers((renewal_handler(shared.config, shared.identity),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     async def start(self) -> str:
         """Begin to serve. Returns the address, with the real port. Raises ``StartError``."""
         listen = self._shared.config.listen
+        identity = self._shared.identity
         try:
-            port = self._server.add_insecure_port(listen)
+            if identity is None:
+                port = self._server.add_insecure_port(listen)
+            else:
+                port = self._server.add_secure_port(listen, identity.ingest_credentials())
         except RuntimeError as error:
             raise StartError(f"cannot listen on {listen}: is it in use? set another address in listen") from error
         await self._server.start()
+        if identity is not None:
+            self._watch = asyncio.create_task(self._end_streams_that_are_shut_out())
         await self._say(health_pb2.HealthCheckResponse.SERVING)
         return f"{listen.rpartition(':')[0]}:{port}"
 
@@ -89,6 +100,9 @@ class IngestServer:
                 stream.finish()
             await self._wait_until_none_left(drain_s)
         await self._server.stop(STOP_GRACE_S)
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
         for task in asking:
             task.cancel()
 
@@ -114,6 +128,13 @@ class IngestServer:
         self._current[stream.agent_id] = stream
         if older is not None:
             older.end(taken_over(stream.agent_id))
+
+    async def _end_streams_that_are_shut_out(self) -> None:
+        """Streams look for themselves at each message; this ends those that are silent."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for stream in tuple(self._streams):
+                stream.end_if_shut_out()
 
     async def _wait_until_none_left(self, seconds: float) -> bool:
         try:

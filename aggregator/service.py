@@ -14,10 +14,12 @@ from pathlib import Path
 import structlog
 
 from aggregator import __version__
-from aggregator.config import AggregatorConfig
+from aggregator.config import AggregatorConfig, is_loopback
+from aggregator.enrollment import EnrollmentError, EnrollmentServer
 from aggregator.evidence import EvidenceFolder
 from aggregator.evidence_service import EvidenceService
 from aggregator.fleet import Fleet
+from aggregator.identity import Identity, IdentityError
 from aggregator.ingest import Ingest
 from aggregator.metrics import Metrics, MetricsServer
 from aggregator.series import Snapshot
@@ -64,10 +66,13 @@ class Service:
         self._stack = AsyncExitStack()
         self.address = ""
         self.metrics_address = ""
+        self.enrollment_address = ""
 
     async def start(self) -> None:
         """Begin to serve. Raises ``StartError`` or ``StoreError``, with nothing left running."""
         async with AsyncExitStack() as stack:
+            identity = await asyncio.to_thread(open_identity, self._config)
+            self._metrics.watch_certificate(identity)
             self._fleet.restore(await asyncio.to_thread(self._store.agents))
             await self._show()
             try:
@@ -81,14 +86,21 @@ class Service:
             self._ingest = await stack.enter_async_context(Ingest(self._store, self._config.commit, self._metrics))
             stack.push_async_callback(self._keep_notes)
             self._pictures = evidence_folder(self._config)
-            evidence = EvidenceService(self._pictures, self._config.knows, self._metrics)
+            evidence = EvidenceService(self._pictures, self._config.knows, self._metrics, identity)
             stack.push_async_callback(asyncio.to_thread, evidence.close)
-            shared = Shared(self._config, self._store, self._ingest, self._fleet, self._metrics, utc_now)
+            shared = Shared(self._config, self._store, self._ingest, self._fleet, self._metrics, utc_now, identity)
             server = IngestServer(shared, evidence)
             for work in (self._refresh_forever(), self._forget_forever()):
                 stack.push_async_callback(_end, asyncio.create_task(work))
             self.address = await server.start()
             stack.push_async_callback(server.stop)
+            if identity is not None and identity.authority is not None:
+                enrollment = EnrollmentServer(self._config, identity, identity.authority)
+                try:
+                    self.enrollment_address = await enrollment.start()
+                except EnrollmentError as error:
+                    raise StartError(str(error)) from error
+                stack.push_async_callback(enrollment.stop)
             self.metrics_address = metrics.address
             self._stack = stack.pop_all()
 
@@ -154,6 +166,18 @@ def evidence_folder(config: AggregatorConfig) -> EvidenceFolder | None:
     return EvidenceFolder(folder, config.evidence.max_bytes_per_agent, config.evidence.max_file_bytes)
 
 
+def open_identity(config: AggregatorConfig) -> Identity | None:
+    """What proves who is who; None for plain text, which is for this machine alone. Raises ``StartError``."""
+    if config.insecure:
+        if not is_loopback(config.listen):
+            raise StartError(f"listen: {config.listen} can be reached from other machines: set insecure: false")
+        return None
+    try:
+        return Identity(config, utc_now)
+    except IdentityError as error:
+        raise StartError(str(error)) from error
+
+
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -170,6 +194,8 @@ async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: 
         await service.start()
         try:
             addresses = {"listen": service.address, "metrics": service.metrics_address}
+            if service.enrollment_address:
+                addresses["enrollment"] = service.enrollment_address
             log.info("serving", **addresses, store=str(config.store), version=__version__)
             if ready_file is not None:
                 write_ready_file(ready_file, addresses)

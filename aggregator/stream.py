@@ -15,6 +15,7 @@ from clearway.v1 import ingest_pb2
 
 from aggregator.config import AggregatorConfig
 from aggregator.fleet import Fleet
+from aggregator.identity import Identity, Peer
 from aggregator.ingest import Failed, Ingest
 from aggregator.records import Batch, Fenced, Hole, Opened, Opening, Outcome, QueueBehind
 from aggregator.refusal import RefusalError, store_refuses, taken_over
@@ -58,6 +59,8 @@ class Shared:
     fleet: Fleet
     watch: WatchesStreams
     clock: Callable[[], datetime]
+    identity: Identity | None
+    """Judges certificates; None where plain text is served to this machine alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class AgentStream:
         self._shared = shared
         self._context = context
         self._took_over = took_over
+        self._peer: Peer | None = None
         self._epoch = b""
         self._pending: asyncio.Queue[_Sent | None] = asyncio.Queue()
         self._in_flight = 0
@@ -114,6 +118,17 @@ class AgentStream:
         if not self._ended.done():
             self._ended.set_result(None)
 
+    def end_if_shut_out(self) -> None:
+        """End the stream if its agent was revoked, or its certificate has ended, since it began."""
+        refusal = self._shut_out()
+        if refusal is not None:
+            self.end(refusal)
+
+    def _shut_out(self) -> RefusalError | None:
+        if self._shared.identity is None or self._peer is None:
+            return None
+        return self._shared.identity.refuses(self._peer)
+
     async def drain(self, reconnect_after_s: float) -> None:
         """Ask the agent to half-close and to come back."""
         message = ingest_pb2.ConnectResponse()
@@ -125,6 +140,8 @@ class AgentStream:
 
     async def _open(self) -> None:
         hello = await self._hello()
+        if self._shared.identity is not None:
+            self._peer = self._shared.identity.admit(self._context, hello.agent_id)
         if not self._shared.config.knows(hello.agent_id):
             await self._store(lambda: self._shared.store.refuse(hello.agent_id))
             raise RefusalError(
@@ -198,6 +215,8 @@ class AgentStream:
 
     async def _read(self) -> None:
         while (message := await self._next()) is not None:
+            if (refusal := self._shut_out()) is not None:
+                raise refusal
             self._shared.fleet.heard(self.agent_id, self._shared.clock())
             match message.WhichOneof("message"):
                 case "batch":

@@ -14,6 +14,7 @@ from clearway.v1 import ingest_pb2
 from edge_agent import __version__, wire
 from edge_agent.assembly import Site, load_detectors
 from edge_agent.camera_runner import CameraRunner, Pace, change_time, said
+from edge_agent.certificate_keeper import keeper_for
 from edge_agent.config import AgentConfig
 from edge_agent.detection.detector import Detector
 from edge_agent.evidence_store import EvidenceStore
@@ -69,6 +70,7 @@ class Agent:
         if fresh:
             for runner in self.runners:
                 runner.forget()
+        self._certificate = keeper_for(config, self._certificate_changed)
         self.uplink = None if config.aggregator is None else self._make_uplink(config)
         self._metrics: MetricsServer | None = None
 
@@ -85,6 +87,8 @@ class Agent:
             metrics_port=self._metrics.port,
             aggregator=self._config.aggregator.address if self._config.aggregator else None,
         )
+        if self._certificate is not None:
+            self._certificate.start()
         if self.uplink is not None:
             self.uplink.start()
         for runner in self.runners:
@@ -103,6 +107,8 @@ class Agent:
         give_up = time.monotonic() + STOP_S
         for runner in self.runners:
             runner.thread.join(max(give_up - time.monotonic(), 0.0))
+        if self._certificate is not None:
+            self._certificate.stop()
         if self.uplink is not None:
             self.uplink.stop(FLUSH_S)
         if self._metrics is not None:
@@ -125,6 +131,7 @@ class Agent:
             queue=self._outbox.status(),
             uplink=self.uplink.status() if self.uplink is not None else None,
             evidence_bytes=self._evidence.size_bytes if self._evidence is not None else 0,
+            certificate_not_after=self._certificate.not_after if self._certificate is not None else None,
         )
 
     def _emit(self, runner: CameraRunner, observation: Observation) -> None:
@@ -150,7 +157,14 @@ class Agent:
 
     def _heartbeat(self) -> ingest_pb2.Heartbeat:
         cameras = tuple(runner.activity().status for runner in self.runners)
-        return wire.heartbeat(cameras, self._outbox.status(), datetime.now(UTC))
+        message = wire.heartbeat(cameras, self._outbox.status(), datetime.now(UTC))
+        if self._certificate is not None and self._certificate.not_after is not None:
+            message.certificate_not_after.CopyFrom(wire.timestamp(self._certificate.not_after))
+        return message
+
+    def _certificate_changed(self) -> None:
+        if self.uplink is not None:
+            self.uplink.reconnect()
 
     def _make_uplink(self, config: AgentConfig) -> Uplink:
         aggregator = config.aggregator
@@ -162,6 +176,7 @@ class Agent:
             self._outbox,
             self._heartbeat,
             insecure=aggregator.insecure,
+            credentials=self._certificate.credentials if self._certificate is not None else None,
             versions=versions(__version__, self._build.model, config.version),
         )
 

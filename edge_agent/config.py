@@ -322,11 +322,30 @@ class SiteConfig:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
+class TlsConfig:
+    """PEM files of an authority outside the aggregator, instead of enrolling: what this agent shows and believes."""
+
+    certificate: Annotated[str, Field(min_length=1)]
+    key: Annotated[str, Field(min_length=1)]
+    ca: Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class AggregatorConfig:
-    """Where to send. ``insecure`` allows a connection without TLS, to this machine alone."""
+    """Where to send. ``insecure`` allows a connection without TLS, to this machine alone.
+
+    With TLS the agent shows the certificate that it got by enrolling, or the one that ``tls`` names.
+    """
 
     address: Address
     insecure: bool = False
+    tls: TlsConfig | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> AggregatorConfig:
+        if self.insecure and self.tls is not None:
+            raise ValueError("tls has no effect with insecure: true: take one of the two out")
+        return self
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -406,6 +425,10 @@ def load_config(path: Path) -> AgentConfig:
     data["version"] = hashlib.sha256(file.text.encode()).hexdigest()[:16]
     _resolve(data, "state_dir", path.parent)
     _resolve(data, "models_dir", path.parent)
+    aggregator = data.get("aggregator")
+    if isinstance(aggregator, dict) and isinstance(aggregator.get("tls"), dict):
+        for name in ("certificate", "key", "ca"):
+            _resolve(aggregator["tls"], name, path.parent)
     cameras = data.get("cameras")
     for camera in cameras if isinstance(cameras, list) else ():
         if isinstance(camera, dict):

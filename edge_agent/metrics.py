@@ -48,6 +48,9 @@ class AgentCollector(Collector):
         yield build
         yield _gauge("cameras", "Cameras of this agent.", len(now.cameras))
         yield _gauge("evidence_bytes", "Bytes of evidence on this box.", now.evidence_bytes)
+        if now.certificate_not_after is not None:
+            ends = now.certificate_not_after.timestamp()
+            yield _gauge("certificate_not_after_seconds", "When the agent's certificate ends, Unix time.", ends)
         if self._per_camera:
             yield from _cameras(now.cameras)
             yield from _zones(now.cameras)

@@ -92,3 +92,4 @@ class AgentSnapshot:
     queue: QueueStatus | None = None
     uplink: UplinkStatus | None = None
     evidence_bytes: int = field(default=0)
+    certificate_not_after: datetime | None = None

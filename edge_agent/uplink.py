@@ -11,10 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
+import grpc
 import structlog
 from clearway.v1 import ingest_pb2
 
 from edge_agent.backoff import Backoff
+from edge_agent.identity import IdentityError
 from edge_agent.latency import LatencyHistogram
 from edge_agent.outbox import Outbox
 from edge_agent.uplink_call import Call, Inbox, Woken
@@ -41,6 +43,7 @@ class Uplink:
     """A thread that owns the stream.
 
     ``heartbeat`` builds a message at the interval that the aggregator sets; the uplink adds the clock's offset.
+    ``credentials`` gives what each new channel shows, or raises ``IdentityError``; an ``insecure`` uplink has none.
     ``uniform(a, b)`` draws the jitter. Raises ``ConfigError`` for an address that may not be used.
     """
 
@@ -52,17 +55,23 @@ class Uplink:
         heartbeat: Callable[[], ingest_pb2.Heartbeat],
         *,
         insecure: bool,
+        credentials: Callable[[], grpc.ChannelCredentials] | None = None,
         versions: ingest_pb2.AgentVersions | None = None,
         settings: UplinkSettings | None = None,
         clock: Callable[[], datetime] = _utc_now,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         check_address(address, insecure)
+        if insecure == (credentials is not None):
+            raise ValueError("an uplink is either insecure or has credentials")
+        self._credentials = credentials
         self._address = address
         self._outbox = outbox
         self._settings = settings or UplinkSettings()
         self._clock = clock
         self._uniform = uniform
+        self._superseded = threading.Event()
+        self._hurry = threading.Event()
         self._backoff = Backoff(self._settings.backoff_first_s, self._settings.backoff_max_s, uniform)
         self._latency = LatencyHistogram()
         self._parts = SessionParts(
@@ -77,6 +86,7 @@ class Uplink:
             on_drain=lambda: self._enter(UplinkState.DRAINING),
             on_look=self._woken,
             stop_at_s=lambda: self._stop_at_s,
+            is_superseded=self._superseded.is_set,
         )
         self._lock = threading.Lock()
         self._status = UplinkStatus(since=clock())
@@ -103,11 +113,18 @@ class Uplink:
         self._outbox.notify(None)
         self._stop_at_s = time.monotonic() + flush_s
         self._stopping.set()
+        self._hurry.set()
         self._inbox.put(Woken())
         if self._thread is None:
             return True
         self._thread.join(flush_s + self._settings.half_close_timeout_s + _JOIN_GRACE_S)
         return not self._thread.is_alive()
+
+    def reconnect(self) -> None:
+        """Change to a new channel, with credentials asked for anew: at once, but for what still waits for an ack."""
+        self._superseded.set()
+        self._hurry.set()
+        self._inbox.put(Woken())
 
     def status(self) -> UplinkStatus:
         """How the uplink is."""
@@ -139,12 +156,18 @@ class Uplink:
         self._enter(UplinkState.CONNECTING)
         inbox: Inbox = SimpleQueue()
         self._inbox, self._wake_pending = inbox, False
+        self._superseded.clear()
+        if not self._stopping.is_set():
+            self._hurry.clear()
         call: Call | None = None
         try:
-            call = Call(self._address, self._settings.channel_options(), inbox)
+            credentials = self._credentials() if self._credentials is not None else None
+            call = Call(self._address, self._settings.channel_options(), inbox, credentials)
             session = Session(self._parts, call, inbox)
             self._session = session
             return session.run()
+        except IdentityError as error:
+            return End(EndKind.REFUSED, str(error))
         except Exception as error:  # noqa: BLE001 the thread must outlive every fault, and none goes unsaid
             self._note(failures=1)
             _log.exception("uplink_failed")
@@ -171,7 +194,8 @@ class Uplink:
             self._enter(UplinkState.BACKING_OFF)
             wait_s = self._backoff.next_s()
         _log.warning("uplink_interrupted", how=end.kind.value, why=end.why, retry_in_s=round(wait_s, 1))
-        self._stopping.wait(wait_s)
+        if not self._stopping.is_set():
+            self._hurry.wait(wait_s)
 
     def _wake(self) -> None:
         if not self._wake_pending:

@@ -42,16 +42,31 @@ Happening = Woken | ChannelTried | Received | Ended
 Inbox = SimpleQueue[Happening]
 
 
+def open_channel(
+    address: str, options: list[tuple[str, int]], credentials: grpc.ChannelCredentials | None
+) -> grpc.Channel:
+    """A channel with TLS, or without credentials in plain text, for addresses that ``check_address`` lets pass."""
+    if credentials is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, credentials, options=options)
+
+
 class Call:
     """A channel and, once ``open`` was called, a stream on it. What happens is put into ``inbox``.
 
     gRPC takes messages from a queue in a thread of its own, and another thread reads: neither decides anything.
     """
 
-    def __init__(self, address: str, options: list[tuple[str, int]], inbox: Inbox) -> None:
+    def __init__(
+        self,
+        address: str,
+        options: list[tuple[str, int]],
+        inbox: Inbox,
+        credentials: grpc.ChannelCredentials | None,
+    ) -> None:
         self._inbox = inbox
         self._outgoing: SimpleQueue[ingest_pb2.ConnectRequest | None] = SimpleQueue()
-        self._channel = grpc.insecure_channel(address, options=options)
+        self._channel = open_channel(address, options, credentials)
         self._call: Any = None
         self._reader: threading.Thread | None = None
         self._tried = False

@@ -68,7 +68,7 @@ class SessionParts:
 
     ``on_welcome`` is told the clock's offset; ``on_look`` is called before the session looks at what there is to do:
     what changes after that must wake it. ``stop_at_s`` gives the monotonic time by which to end, None while it is to
-    go on.
+    go on. ``is_superseded`` says that a new channel is to take this one's place.
     """
 
     agent_id: str
@@ -82,6 +82,7 @@ class SessionParts:
     on_drain: Callable[[], None]
     on_look: Callable[[], None]
     stop_at_s: Callable[[], float | None]
+    is_superseded: Callable[[], bool]
 
 
 class Session:
@@ -212,6 +213,9 @@ class Session:
             self._heartbeat_due_s = now + self._heartbeat_s
             if self._call.backlog == 0:
                 self._call.send(ingest_pb2.ConnectRequest(heartbeat=self._heartbeat()))
+        if self._drain_after_s is None and self._parts.is_superseded():
+            self._drain_after_s = 0.0
+            self._parts.on_drain()
         may_send = self._drain_after_s is None and now >= self._throttled_until_s
         all_sent = self._send_events(flight, now, eager=stop_at is not None) if may_send else True
         leaving = self._drain_after_s is not None or stop_at is not None

@@ -60,16 +60,10 @@ class UplinkSettings:
 
 def check_address(address: str, insecure: bool) -> None:
     """Raise ``ConfigError`` unless the address may be used: without TLS nothing may leave this machine."""
-    if not insecure:
+    if insecure and not _is_loopback(address.rpartition(":")[0]):
         problem = (
-            f"aggregator.insecure: the connection to {address} would need TLS, which is not available: for an "
-            f"aggregator on this machine, or a tunnel to one, set insecure: true"
-        )
-        raise ConfigError([problem])
-    if not _is_loopback(address.rpartition(":")[0]):
-        problem = (
-            f"aggregator.address: {address} is not on this machine, and without TLS nothing may leave it: use a "
-            f"loopback address such as 127.0.0.1:50051, with a tunnel behind it if the aggregator is elsewhere"
+            f"aggregator.address: {address} is not on this machine, and without TLS nothing may leave it: take "
+            f"insecure: true out and enrol this agent, or use a loopback address such as 127.0.0.1:50051"
         )
         raise ConfigError([problem])
 

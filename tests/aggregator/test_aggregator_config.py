@@ -43,7 +43,7 @@ def test_everything_that_is_wrong_is_said_in_one_go_with_line_and_field(tmp_path
     path = write(
         tmp_path,
         """listen: 0.0.0.0:50051
-insecure: false
+insecure: true
 store: mysql://host/db
 agents: [good, "bad id"]
 stream:
@@ -57,7 +57,6 @@ retention_days: -1
     reach = "can be reached from other machines, and plain text must not be: use 127.0.0.1 or [::1]"
     assert problems(path) == [
         f"{path}:1: listen: '0.0.0.0:50051' {reach}",
-        f"{path}:2: insecure: must be true: this version serves plain text only, to this machine alone",
         f"{path}:3: store: mysql is no store that is known here: use sqlite or postgresql",
         f"{path}:4: agents: bad id: not an agent id: letters, digits, '.', '_' and '-', 64 at most, quoted",
         f"{path}:7: stream.max_batch: is 20, more than the window of 10: lower it",
@@ -68,8 +67,34 @@ retention_days: -1
 
 
 def test_plain_text_must_be_asked_for(tmp_path: Path) -> None:
-    path = write(tmp_path, "listen: 127.0.0.1:50051\n")
-    assert problems(path) == [f"{path}:1: insecure: is missing"]
+    config = load_config(write(tmp_path, "listen: 127.0.0.1:50051\n"))
+    assert not config.insecure
+    assert config.tls.own_authority
+    assert config.server_names == ("127.0.0.1",)
+    assert config.enrollment_listen == "127.0.0.1:50052"
+    assert config.identity_folder == tmp_path / "state" / "identity"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("listen: 0.0.0.0:50051\n", "tls.names: is missing: list the host names or addresses"),
+        ("listen: 0.0.0.0:50051\ntls: {names: [a b]}\n", "tls.names: a b: not a host name or address"),
+        ("insecure: true\ntls: {names: [here]}\n", "tls: has no effect with insecure: true"),
+        ("tls: {certificate: a.pem}\n", "tls: key, client_ca missing: name certificate, key and client_ca"),
+        ("tls: {certificate_days: 0}\n", "tls.certificate_days: input should be greater than 0"),
+        ("listen: 127.0.0.1:65535\n", "tls.enrollment_listen: is missing: there is no port after 65535"),
+    ],
+)
+def test_mistakes_about_certificates_are_said(tmp_path: Path, text: str, said: str) -> None:
+    (problem,) = problems(write(tmp_path, text))
+    assert said in problem
+
+
+def test_files_of_another_authority_lie_beside_the_configuration(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "tls: {certificate: a.pem, key: a.key, client_ca: ca.pem}\n"))
+    assert not config.tls.own_authority
+    assert config.tls.key == str(tmp_path / "a.key")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.8.9.1:1", "localhost:1", "'[::1]:1'"])

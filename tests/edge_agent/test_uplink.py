@@ -502,9 +502,10 @@ def test_nothing_leaves_this_machine_without_tls(address: str) -> None:
         check_address(address, insecure=True)
 
 
-def test_a_connection_with_tls_is_refused_clearly_while_there_is_none() -> None:
-    with pytest.raises(ConfigError, match=r"aggregator\.insecure: .* would need TLS"):
-        check_address("127.0.0.1:50051", insecure=False)
+def test_with_tls_any_address_may_be_used_but_never_without_credentials(agent: Agent) -> None:
+    check_address("aggregator.example:50051", insecure=False)
+    with pytest.raises(ValueError, match="either insecure or has credentials"):
+        Uplink("aggregator.example:50051", "a", agent.outbox, heartbeat, insecure=False)
 
 
 def test_a_change_of_state_that_the_table_does_not_permit_is_a_fault(agent: Agent) -> None:

@@ -1,0 +1,130 @@
+"""The services that give agents their certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import grpc
+import structlog
+from clearway.v1 import enrollment_pb2
+
+from aggregator.authority import Authority, BadRequestError, Issued
+from aggregator.config import AggregatorConfig
+from aggregator.identity import Identity
+from aggregator.refusal import RefusalError
+from aggregator.register import NotGivenError, RegisterError
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "clearway.v1.EnrollmentService"
+MAX_REQUEST_BYTES = 16 * 1024
+MAX_CALLS = 16
+"""Strangers may reach this port: so many at one time, the others are told to come back."""
+
+
+class EnrollmentError(Exception):
+    """The enrolment port cannot be opened; the message says why and what to do."""
+
+
+class EnrollmentServer:
+    """Serves ``GetAuthority`` and ``Enroll`` on a port of its own, to callers without a certificate."""
+
+    def __init__(self, config: AggregatorConfig, identity: Identity, authority: Authority) -> None:
+        self._config = config
+        self._identity = identity
+        self._authority = authority
+        self._server = grpc.aio.server(
+            maximum_concurrent_rpcs=MAX_CALLS,
+            options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_REQUEST_BYTES)),
+        )
+        methods = {
+            "GetAuthority": _unary(
+                self._get_authority, enrollment_pb2.GetAuthorityRequest, enrollment_pb2.GetAuthorityResponse
+            ),
+            "Enroll": _unary(self._enroll, enrollment_pb2.EnrollRequest, enrollment_pb2.EnrollResponse),
+        }
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
+
+    async def start(self) -> str:
+        """Begin to serve. Returns the address, with the real port. Raises ``EnrollmentError``."""
+        listen = self._config.enrollment_listen
+        try:
+            port = self._server.add_secure_port(listen, self._identity.enrollment_credentials())
+        except RuntimeError as error:
+            raise EnrollmentError(
+                f"cannot listen on {listen}: is it in use? set another address in tls.enrollment_listen"
+            ) from error
+        await self._server.start()
+        return f"{listen.rpartition(':')[0]}:{port}"
+
+    async def stop(self) -> None:
+        """Stop, once the calls at work are answered."""
+        await self._server.stop(1.0)
+
+    async def _get_authority(self, _request: Any, _context: Any) -> Any:
+        return enrollment_pb2.GetAuthorityResponse(ca_certificate_pem=self._authority.pem)
+
+    async def _enroll(self, request: Any, context: Any) -> Any:
+        agent_id = request.agent_id
+        sign = partial(_sign, self._authority, self._config, self._identity, agent_id, request.csr_der)
+        redeem = partial(self._identity.register.redeem, request.token, agent_id, sign)
+        issued = await _given(context, redeem, agent_id)
+        log.info("agent enrolled", agent=agent_id, not_after=issued.not_after.isoformat())
+        return enrollment_pb2.EnrollResponse(
+            certificate_chain_pem=issued.chain_pem, ca_certificate_pem=self._authority.pem
+        )
+
+
+def renewal_handler(config: AggregatorConfig, identity: Identity) -> Any:
+    """Handler of ``Renew``, for the port on which agents prove who they are."""
+
+    async def renew(request: Any, context: Any) -> Any:
+        authority = identity.authority
+        if authority is None:
+            await context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION, "certificates come from an authority outside this aggregator"
+            )
+            raise AssertionError("abort does not return")
+        try:
+            peer = identity.peer(context)
+        except RefusalError as refusal:
+            await context.abort(refusal.code, str(refusal))
+            raise AssertionError("abort does not return") from refusal
+        sign = partial(_sign, authority, config, identity, peer.agent_id, request.csr_der)
+        issued = await _given(
+            context, partial(identity.register.renew, peer.agent_id, peer.serial, sign), peer.agent_id
+        )
+        log.info("certificate renewed", agent=peer.agent_id, not_after=issued.not_after.isoformat())
+        return enrollment_pb2.RenewResponse(certificate_chain_pem=issued.chain_pem, ca_certificate_pem=authority.pem)
+
+    method = _unary(renew, enrollment_pb2.RenewRequest, enrollment_pb2.RenewResponse)
+    return grpc.method_handlers_generic_handler(SERVICE, {"Renew": method})
+
+
+def _sign(authority: Authority, config: AggregatorConfig, identity: Identity, agent_id: str, csr_der: bytes) -> Issued:
+    return authority.sign_agent(agent_id, csr_der, config.tls.certificate_days, identity.now())
+
+
+async def _given(context: Any, give: Callable[[], Issued], agent_id: str) -> Issued:
+    """What ``give`` gives, or the status that says why not: never what a stranger could use."""
+    try:
+        return await asyncio.to_thread(give)
+    except NotGivenError as error:
+        log.warning("certificate refused", agent=agent_id[:64], reason=error.reason)
+        why = "the token is not valid: it is unknown, was used, has expired, or is for another agent"
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, why)
+    except BadRequestError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    except RegisterError as error:
+        log.error("certificate not given", agent=agent_id[:64], error=str(error))
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "the register of agents cannot be used now")
+    raise AssertionError("abort does not return")
+
+
+def _unary(handle: Any, request: Any, response: Any) -> Any:
+    return grpc.unary_unary_rpc_method_handler(
+        handle, request_deserializer=request.FromString, response_serializer=response.SerializeToString
+    )
