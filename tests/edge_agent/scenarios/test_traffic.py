@@ -26,7 +26,7 @@ CREEP_S = 2.5
 @dataclass(frozen=True, slots=True)
 class Vehicle:
     """Drives in from the left along ``y``, stands with its left edge at ``x`` from ``from_s`` to ``to_s``, drives out
-    to the right. With ``driven`` false it is there from the first moment."""
+    to the right."""
 
     name: str
     x: float
@@ -35,14 +35,15 @@ class Vehicle:
     y: float = LANE_Y
     score: float = 0.7
     group: ClassGroup = ClassGroup.VEHICLE
+    speed: float = FAST
 
     def at(self, at_s: float) -> Stay | None:
         if at_s < self.from_s:
-            x = self.x - FAST * (self.from_s - at_s)
+            x = self.x - self.speed * (self.from_s - at_s)
         elif at_s < self.to_s:
             x = self.x
         else:
-            x = self.x + FAST * (at_s - self.to_s + 1)
+            x = self.x + self.speed * (at_s - self.to_s + 1)
         if not -100 <= x <= 900:
             return None
         standing = self.from_s + CREEP_S <= at_s < self.to_s
@@ -157,6 +158,28 @@ def test_double_parking_beside_a_parked_row_is_no_queue() -> None:
     assert opened_at([*TRAFFIC, *parked, double], 100)["double"] == (80, 20)
 
 
+def test_a_car_at_the_kerb_beside_a_queue_does_not_wait() -> None:
+    kerb = Vehicle("kerb", 450, -1000, 1000, KERB_Y)
+    assert waiting([*TRAFFIC, *queue(), kerb], 110, "kerb") == []
+
+
+def test_a_vehicles_own_last_metre_makes_no_lane_of_its_place() -> None:
+    """Two roll slowly to the kerb, the second behind the first: nobody drove over the place of the first before."""
+    slow = [Vehicle(f"slow {n}", 500 - 75.0 * n, 60 + 20.0 * n, 1000, KERB_Y, speed=16.0) for n in range(2)]
+    assert waiting(slow, 120, "slow 1") == []
+
+
+def test_a_place_that_a_parked_vehicle_left_is_no_lane_for_the_next() -> None:
+    """Nobody saw them drive off or come."""
+    traffic = Traffic()
+    first = [Vehicle(f"first {n}", 500 - 75.0 * n, -100, 20, KERB_Y) for n in range(2)]
+    second = [Vehicle(f"second {n}", 500 - 75.0 * n, 25, 900, KERB_Y) for n in range(2)]
+    for at_s in range(60):
+        stays = tuple(stay for stay in seen([*first, *second], at_s) if stay.standing)
+        traffic.observe(stays, at_s)
+        assert not any(traffic.waits(stay, at_s) for stay in stays)
+
+
 def test_one_far_ahead_is_no_neighbour() -> None:
     rules = TrafficRules()
     far = rules.neighbour * (LENGTH * HEIGHT) ** 0.5
@@ -229,17 +252,17 @@ def test_a_restart_between_two_frames_changes_nothing(restart_at_s: int) -> None
     vehicles = [*TRAFFIC, *queue()]
     vehicles[-1] = replace(vehicles[-1], to_s=200.0)
 
-    def told(step: Callable[[Traffic, int], Traffic]) -> list[tuple[int, str]]:
+    def told(step: Callable[[Traffic, int], Traffic]) -> tuple[list[tuple[int, str]], str]:
         traffic, waits = Traffic(), []
         for at_s in range(140):
             traffic = step(traffic, at_s)
-            stays = seen(vehicles, at_s)
-            traffic.observe(stays, at_s)
+            stays = seen(vehicles, float(at_s))
+            traffic.observe(stays, float(at_s))
             waits += [(at_s, stay.stay_id) for stay in stays if stay.standing and traffic.waits(stay, at_s)]
-        return waits
+        return waits, json.dumps(traffic.dump())
 
     plain = told(lambda traffic, _: traffic)
-    assert plain
+    assert plain[0]
     assert told(lambda traffic, at_s: restarted(traffic) if at_s == restart_at_s else traffic) == plain
 
 

@@ -154,6 +154,20 @@ def test_two_that_stop_at_the_same_moment_side_by_side_are_two() -> None:
     assert boxes(told(street, steps(0, 60), seen_from(10, (first, 0.7), (second, 0.55)))) == [first, second]
 
 
+@pytest.mark.parametrize(("later_s", "things"), [(0.0, 1), (20.0, 2)])
+def test_two_sights_that_half_overlap_are_one_thing_when_they_came_together(later_s: float, things: int) -> None:
+    front: Box = (80.0, 50.0, 150.0, 120.0)
+    rear: Box = (110.0, 50.0, 180.0, 120.0)
+
+    def say(at_s: float) -> list[Sight]:
+        return [(front, 0.7)] * (at_s >= ARRIVES_S) + [(rear, 0.6)] * (at_s >= ARRIVES_S + later_s)
+
+    comes_second = standing("second", 80, 121, ARRIVES_S + 20, 400, size=(100, 70), seed=7)
+    street = Street((*lorry().things, comes_second)) if later_s else lorry()
+    kept_apart = replace(RULES, same_thing_iou=0.9)
+    assert len(told(street, steps(0, 60), say, kept_apart).stays()) == things
+
+
 # Weak evidence
 
 CAR: Box = (100.0, 74.0, 160.0, 110.0)
@@ -191,7 +205,7 @@ def test_weak_scores_in_every_second_frame_are_not_steady_enough() -> None:
 def test_a_weak_sight_of_two_neighbours_as_one_is_nothing_new() -> None:
     left, right = (60.0, 74.0, 120.0, 110.0), (120.0, 74.0, 180.0, 110.0)
     street = Street((standing("a", 60, 110, 5, 400, seed=4), standing("b", 120, 110, 5, 400, seed=5)))
-    both: Box = (70.0, 74.0, 170.0, 110.0)
+    both: Box = (80.0, 74.0, 160.0, 110.0)
 
     def say(at_s: float) -> list[Sight]:
         return [(left, 0.5), (right, 0.5)] * (at_s >= 5) + [(both, 0.45)] * (at_s >= 30)
@@ -211,6 +225,17 @@ def test_a_weak_candidate_that_fills_the_picture_is_the_scene_itself() -> None:
     street, box = vast()
     assert stands_after(street, seen_from(ARRIVES_S, (box, 0.45))) is None
     assert stands_after(street, seen_from(ARRIVES_S, (box, 0.6))) is not None
+
+
+@pytest.mark.parametrize(
+    ("left", "score", "stands"), [(100.0, 0.45, False), (100.0, 0.6, True), (1.0, 0.45, True)], ids=str
+)
+def test_a_weak_sight_of_something_slender_is_no_vehicle_unless_the_picture_cuts_it(
+    left: float, score: float, stands: bool
+) -> None:
+    street = Street((standing("post", left, 120, ARRIVES_S, 400, size=(24, 60), seed=8),))
+    box: Box = (left, 60.0, left + 24, 120.0)
+    assert (stands_after(street, seen_from(ARRIVES_S, (box, score))) is not None) is stands
 
 
 SMALL: Box = (100.0, 96.0, 118.0, 108.0)
