@@ -18,6 +18,7 @@ from edge_agent.certificate_keeper import keeper_for
 from edge_agent.config import AgentConfig
 from edge_agent.detection.detector import Detector
 from edge_agent.evidence_store import EvidenceStore
+from edge_agent.evidence_upload import EvidenceUpload
 from edge_agent.metrics import MetricsServer
 from edge_agent.outbox import EventKind, Outbox
 from edge_agent.pipeline import Observation
@@ -27,6 +28,8 @@ from edge_agent.uplink import Uplink, versions
 
 FLUSH_S = 10.0
 """Longest that a stopping agent waits for the aggregator to take what is queued; the rest waits on the disk."""
+EVIDENCE_FLUSH_S = 5.0
+"""Longest that a stopping agent goes on with stills once the events are through; the rest waits on the disk."""
 STOP_S = 15.0
 """Longest that a stopping agent waits for a camera to finish its frame."""
 
@@ -72,6 +75,7 @@ class Agent:
                 runner.forget()
         self._certificate = keeper_for(config, self._certificate_changed)
         self.uplink = None if config.aggregator is None else self._make_uplink(config)
+        self._evidence_upload = self._make_evidence_upload(config)
         self._metrics: MetricsServer | None = None
 
     def start(self) -> None:
@@ -91,6 +95,8 @@ class Agent:
             self._certificate.start()
         if self.uplink is not None:
             self.uplink.start()
+        if self._evidence_upload is not None:
+            self._evidence_upload.start()
         for runner in self.runners:
             runner.start()
 
@@ -111,6 +117,8 @@ class Agent:
             self._certificate.stop()
         if self.uplink is not None:
             self.uplink.stop(FLUSH_S)
+        if self._evidence_upload is not None:
+            self._evidence_upload.stop(EVIDENCE_FLUSH_S)
         if self._metrics is not None:
             self._metrics.close()
         status = self._outbox.status()
@@ -132,6 +140,7 @@ class Agent:
             uplink=self.uplink.status() if self.uplink is not None else None,
             evidence_bytes=self._evidence.size_bytes if self._evidence is not None else 0,
             certificate_not_after=self._certificate.not_after if self._certificate is not None else None,
+            evidence_upload=self._evidence_upload.status() if self._evidence_upload is not None else None,
         )
 
     def _emit(self, runner: CameraRunner, observation: Observation) -> None:
@@ -146,6 +155,9 @@ class Agent:
                 ],
                 EventKind.CAMERA_STATE,
             )
+        if self._evidence_upload is not None:  # first: a kill in between costs nothing, and after it a picture
+            for event in observation.events:
+                self._evidence_upload.want(event.incident_id, [picture.sha256 for picture in event.evidence])
         if observation.events:
             self._outbox.append(
                 [wire.event(event, now).SerializeToString() for event in observation.events], EventKind.INCIDENT
@@ -179,6 +191,26 @@ class Agent:
             credentials=self._certificate.credentials if self._certificate is not None else None,
             versions=versions(__version__, self._build.model, config.version),
         )
+
+    def _make_evidence_upload(self, config: AgentConfig) -> EvidenceUpload | None:
+        aggregator = config.aggregator
+        if aggregator is None or self._evidence is None or not config.evidence.upload:
+            return None
+        return EvidenceUpload(
+            aggregator.address,
+            config.id,
+            self._evidence,
+            self._state_dir / "uploads",
+            insecure=aggregator.insecure,
+            credentials=self._certificate.credentials if self._certificate is not None else None,
+            bytes_per_s=config.evidence.upload_bytes_per_s,
+            keep=config.evidence.keep_after_upload,
+            events_wait=self._events_wait,
+        )
+
+    def _events_wait(self) -> bool:
+        position = self._outbox.position()
+        return position.lowest_unacked_seq < position.next_seq
 
 
 def _models(detectors: Mapping[str, Detector]) -> str:

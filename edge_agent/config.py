@@ -358,12 +358,19 @@ class MetricsConfig:
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class EvidenceConfig:
-    """Stills of incidents. ``mask_people`` may be switched off only with ``unmasked_authorised_by`` filled in."""
+    """Stills of incidents. ``mask_people`` may be switched off only with ``unmasked_authorised_by`` filled in.
+
+    ``upload`` sends them to the aggregator, after the events and with ``upload_bytes_per_s`` at most;
+    ``keep_after_upload`` leaves them here when they are there.
+    """
 
     enabled: bool = True
     mask_people: bool = True
     unmasked_authorised_by: str | None = None
     max_bytes: Annotated[int, Field(gt=0)] = 512 * 1024 * 1024
+    upload: bool = True
+    upload_bytes_per_s: Annotated[int, Field(ge=4096)] = 128 * 1024
+    keep_after_upload: bool = True
 
     @model_validator(mode="after")
     def _authorised(self) -> EvidenceConfig:

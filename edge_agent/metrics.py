@@ -18,6 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from edge_agent.config_file import ConfigError
+from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.incident_event import IncidentPhase
 from edge_agent.queue_status import QueueStatus
 from edge_agent.scene.camera_state import CameraState
@@ -58,6 +59,8 @@ class AgentCollector(Collector):
             yield from _queue(now.queue, now.taken_at)
         if now.uplink is not None:
             yield from _uplink(now.uplink)
+        if now.evidence_upload is not None:
+            yield from _evidence_upload(now.evidence_upload)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -173,6 +176,14 @@ def _uplink(uplink: UplinkStatus) -> Iterator[Metric]:
     yield latency
     if uplink.clock_offset_s is not None:
         yield _gauge("clock_offset_seconds", "The agent's clock minus the aggregator's.", uplink.clock_offset_s)
+
+
+def _evidence_upload(upload: EvidenceUploadStatus) -> Iterator[Metric]:
+    yield _gauge("evidence_pending_files", "Stills that wait to be sent to the aggregator.", upload.pending)
+    yield _counter("evidence_uploaded_files", "Stills that the aggregator has and has verified.", upload.uploaded)
+    yield _counter("evidence_given_up_files", "Stills that the aggregator will never have.", upload.given_up)
+    yield _counter("evidence_upload_failures", "Attempts to send a still that were interrupted.", upload.failures)
+    yield _counter("evidence_sent_bytes", "Bytes of stills that were sent.", upload.sent_bytes)
 
 
 class _Server(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.incident_event import IncidentPhase
 from edge_agent.queue_status import QueueStatus
 from edge_agent.scenarios.finding import ClearWidth, Finding, Scenario
@@ -93,3 +94,4 @@ class AgentSnapshot:
     uplink: UplinkStatus | None = None
     evidence_bytes: int = field(default=0)
     certificate_not_after: datetime | None = None
+    evidence_upload: EvidenceUploadStatus | None = None

@@ -17,7 +17,10 @@ VISION = {"cv2", "onnxruntime", "av"}
 TRANSPORT = {"grpc", "sqlite3"}
 TRANSPORT_FILES = sorted(
     path
-    for pattern in ("uplink*.py", "outbox*.py", "flight.py", "backoff.py", "queue_*.py", "wire.py", "gap.py")
+    for pattern in (
+        *("uplink*.py", "outbox*.py", "flight.py", "backoff.py", "queue_*.py", "wire.py", "gap.py"),
+        *("evidence_upload*.py", "upload_list.py", "bandwidth.py"),
+    )
     for path in (ROOT / "edge_agent").glob(pattern)
 )
 VISION_FILES = sorted(

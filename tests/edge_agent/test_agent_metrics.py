@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.detections import ClassGroup
+from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.incident_event import IncidentPhase
 from edge_agent.latency import LatencyHistogram
 from edge_agent.metrics import AgentCollector, MetricsServer
@@ -62,6 +63,7 @@ def snapshot() -> AgentSnapshot:
         QueueStatus(bytes(16), 5, 9, 8192, 4096, 1 << 20, NOW - timedelta(seconds=90), 1, 2, 3, 4, 5),
         UplinkStatus(UplinkState.REFUSED, NOW, 7, 1, 2, -0.25, latency.snapshot(), "an error with secret text"),
         evidence_bytes=123456,
+        evidence_upload=EvidenceUploadStatus(2, 3, 4, 5, 6),
     )
 
 
@@ -123,6 +125,11 @@ def test_every_number_of_a_snapshot_is_shown() -> None:
         ("clearway_agent_ack_latency_seconds_bucket", "le=+Inf"): 4,
         ("clearway_agent_clock_offset_seconds",): -0.25,
         ("clearway_agent_evidence_bytes",): 123456,
+        ("clearway_agent_evidence_pending_files",): 2,
+        ("clearway_agent_evidence_uploaded_files_total",): 3,
+        ("clearway_agent_evidence_upload_failures_total",): 4,
+        ("clearway_agent_evidence_given_up_files_total",): 5,
+        ("clearway_agent_evidence_sent_bytes_total",): 6,
     }
     assert {key: samples.get(key) for key in expected} == expected
 
