@@ -135,21 +135,26 @@ class CertificateKeeper:
         return identity.not_before + life * self._uniform(RENEW_FROM, RENEW_UNTIL)
 
 
-def keeper_for(config: AgentConfig, changed: Callable[[], None]) -> CertificateKeeper | None:
-    """The keeper of an agent's certificate; None if it needs none."""
+def held_by(config: AgentConfig) -> HoldsIdentity | None:
+    """Where an agent's identity is kept; None if it needs none."""
     aggregator = config.aggregator
     if aggregator is None or aggregator.insecure:
         return None
     if aggregator.tls is not None:
         tls = aggregator.tls
-        given = GivenIdentity(Path(tls.certificate), Path(tls.key), Path(tls.ca), config.id)
-        return CertificateKeeper(given, None, changed)
+        return GivenIdentity(Path(tls.certificate), Path(tls.key), Path(tls.ca), config.id)
+    return EnrolledIdentity.of(Path(config.state_dir), config.id)
+
+
+def keeper_for(config: AgentConfig, changed: Callable[[], None]) -> CertificateKeeper | None:
+    """The keeper of an agent's certificate; None if it needs none."""
+    held, aggregator = held_by(config), config.aggregator
+    if held is None or aggregator is None:
+        return None
+    if not isinstance(held, EnrolledIdentity):
+        return CertificateKeeper(held, None, changed)
     address, agent_id = aggregator.address, config.id
-    return CertificateKeeper(
-        EnrolledIdentity.of(Path(config.state_dir), agent_id),
-        lambda identity, now: renew(address, agent_id, identity, now),
-        changed,
-    )
+    return CertificateKeeper(held, lambda identity, now: renew(address, agent_id, identity, now), changed)
 
 
 def _print_of(identity: Identity | None) -> str | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from edge_agent.assembly import card_of, check_camera, check_classes
 from edge_agent.capture.frame import SourceError
+from edge_agent.certificate_keeper import held_by
 from edge_agent.config import AgentConfig, CameraConfig, ConfigError, load_config
 from edge_agent.detection.model_card import ModelError
 from edge_agent.detection.session import checked_file
 from edge_agent.failures import WRONG_USE, in_file
+from edge_agent.identity import IdentityError
 from edge_agent.outbox import quota_problem
 
 
@@ -36,6 +39,7 @@ def check(config_path: Path) -> None:
         quota = quota_problem(Path(config.state_dir), config.queue.max_bytes)
         if quota is not None:
             problems.append(quota)
+        notes += _about_the_certificate(config)
     for problem in problems:
         click.echo(in_file(problem, config_path), err=True)
     if problems:
@@ -44,6 +48,19 @@ def check(config_path: Path) -> None:
     for note in notes:
         click.echo(note)
     click.echo(f"{config_path}: good")
+
+
+def _about_the_certificate(config: AgentConfig) -> list[str]:
+    """No problem of the configuration: an agent without a certificate works, and its events wait."""
+    held = held_by(config)
+    if held is None:
+        return []
+    try:
+        identity = held.load()
+        identity.credentials(datetime.now(UTC))
+    except IdentityError as error:
+        return [f"aggregator: {error}"]
+    return [f"aggregator: certificate good until {identity.not_after:%Y-%m-%d %H:%M} UTC"]
 
 
 def _wrong_with(camera: CameraConfig, config: AgentConfig, notes: list[str]) -> list[str]:

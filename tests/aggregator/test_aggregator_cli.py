@@ -121,3 +121,44 @@ def test_a_file_that_is_no_database_is_one_clear_error(config: Path) -> None:
     result = call("incidents", "list", "--config", config)
     assert result.exit_code == 1
     assert "file is not a database" in result.stderr
+
+
+def tls_config(folder: Path, text: str = "") -> str:
+    path = folder / "aggregator.yaml"
+    path.write_text(f"store: sqlite:///store.sqlite\n{text}", encoding="utf-8")
+    return str(path)
+
+
+def agents(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["agents", *arguments])
+
+
+def test_an_invitation_is_shown_once_and_listed_without_its_secret(tmp_path: Path) -> None:
+    config = tls_config(tmp_path)
+    invited = json.loads(agents("invite", "--config", config, "box-1", "--json").output)
+    assert invited["agent_id"] == "box-1"
+    assert invited["token"].endswith("." + invited["ca_fingerprint"])
+    listed = agents("list", "--config", config, "--json").output
+    assert json.loads(listed)["certificate"] == "invited"
+    assert invited["token"].split(".")[1] not in listed
+    assert "shut out" in agents("revoke", "--config", config, "box-1").output
+    assert json.loads(agents("list", "--config", config, "--json").output)["certificate"] == "revoked"
+    assert "may come in again" in agents("revoke", "--config", config, "box-1", "--undo").output
+    assert "never heard of" in agents("revoke", "--config", config, "box-7").output
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ("insecure: true\n", ["box-1"], "take insecure: true out"),
+        ("agents: [box-2]\n", ["box-1"], "agents: box-1 is not among them"),
+        ("tls: {certificate: a, key: b, client_ca: c}\n", ["box-1"], "an authority of your own: ask it"),
+        ("", ["box 1"], "is not an agent id"),
+        ("", ["box-1", "--ttl", "soon"], "write a time such as 30m, 24h or 7d"),
+        ("", ["box-1", "--ttl", "99d"], "at most 30d"),
+    ],
+)
+def test_an_invitation_that_cannot_be_is_refused(tmp_path: Path, text: str, arguments: list[str], said: str) -> None:
+    done = agents("invite", "--config", tls_config(tmp_path, text), *arguments)
+    assert (done.exit_code, said in done.output) == (2, True), done.output
+    assert not (tmp_path / "identity").exists()

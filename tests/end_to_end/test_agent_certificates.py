@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from clearway.v1 import ingest_pb2
+from click.testing import CliRunner
 
 from edge_agent import wire
 from edge_agent.certificate_keeper import CertificateKeeper
+from edge_agent.cli import cli
 from edge_agent.enrollment import renew
 from edge_agent.identity import EnrolledIdentity, GivenIdentity, Identity, IdentityError
 from edge_agent.outbox import EventKind, Outbox
@@ -256,11 +258,14 @@ def test_two_programs_find_each_other_by_certificates(folder: Folder, short_kerb
     tls = {"tls": {"names": ["localhost", "127.0.0.1"], "enrollment_listen": enrolment}, "insecure": False}
     serving = folder.serve(**tls)
     config = folder.configure_agent(short_kerb, aggregator={"address": address})
+    checked = command(AGENT, "check", "--config", str(config))
+    assert (checked.returncode, "this agent has no certificate yet" in checked.stdout) == (0, True)
     invited = command(AGGREGATOR, "agents", "invite", "--config", str(folder.path / "aggregator.yaml"), "box-1")
     token = next(line.split()[1] for line in invited.stdout.splitlines() if line.startswith("token"))
     enrolled = command(AGENT, "enroll", "--config", str(config), "--token", token, "--at", enrolment)
     assert enrolled.returncode == 0, enrolled.stderr
     assert "box-1 is enrolled until" in enrolled.stdout
+    assert "certificate good until" in command(AGENT, "check", "--config", str(config)).stdout
     again = command(AGENT, "enroll", "--config", str(config), "--token", token, "--at", enrolment)
     assert (again.returncode, "Traceback" in again.stderr) == (1, False)
     assert "the token is not valid" in again.stderr
@@ -278,3 +283,30 @@ def test_two_programs_find_each_other_by_certificates(folder: Folder, short_kerb
         text = program.log.read_text(encoding="utf-8")
         assert token.split(".")[1] not in text
         assert "PRIVATE KEY" not in text
+
+
+@pytest.mark.parametrize(
+    ("aggregator", "said"),
+    [
+        (None, "aggregator: is missing: name the address"),
+        ({"address": "127.0.0.1:1", "insecure": True}, "aggregator.insecure: is true, so no certificate is used"),
+        ({"address": "127.0.0.1:1", "tls": {"certificate": "a", "key": "b", "ca": "c"}}, "renew it there"),
+        ({"address": "127.0.0.1:65535"}, "'127.0.0.1:65536' is not an address"),
+    ],
+)
+def test_enrolling_where_there_is_nothing_to_enrol_is_said_plainly(
+    folder: Folder, short_kerb: dict[str, Any], aggregator: dict[str, Any] | None, said: str
+) -> None:
+    config = folder.configure_agent(short_kerb, aggregator=aggregator)
+    token = f"clearway1.{'a' * 43}.{'0' * 64}"
+    done = CliRunner().invoke(cli, ["enroll", "--config", str(config), "--token", token])
+    assert (done.exit_code, said in done.output) == (2, True), done.output
+
+
+def test_an_aggregator_that_is_away_is_said_plainly(folder: Folder, short_kerb: dict[str, Any]) -> None:
+    config = folder.configure_agent(short_kerb, aggregator={"address": folder.address})
+    done = CliRunner().invoke(
+        cli, ["enroll", "--config", str(config), "--token", "-"], input=f"clearway1.{'a' * 43}.{'0' * 64}\n"
+    )
+    assert (done.exit_code, "cannot be reached" in done.output) == (1, True), done.output
+    assert "aaaa" not in done.output
