@@ -16,8 +16,6 @@ from edge_agent.config import (
     ParkingZone,
     PassageZone,
     SiteConfig,
-    fit_zones,
-    scale_calibration,
 )
 from edge_agent.detection.camera_looker import CameraLooker
 from edge_agent.detection.detections import ClassGroup
@@ -38,6 +36,7 @@ from edge_agent.scene.camera_health import CameraHealth
 from edge_agent.scene.memory import SceneMemory
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.passage_meter import PassageMeter
+from edge_agent.zone_fit import fit_zones, scale_calibration
 
 Zone = ParkingZone | PassageZone
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edge_agent.annotated_video import AnnotatedVideo, AnnotatedVideoError
 from edge_agent.assembly import Site, load_detectors, open_camera
-from edge_agent.config import AgentConfig, CameraConfig, ConfigError, fit_zones, load_config
+from edge_agent.config import AgentConfig, CameraConfig, ConfigError, load_config
 from edge_agent.drawing import annotate, clock
 from edge_agent.evidence_store import EvidenceStore
 from edge_agent.failures import FAILED, told
@@ -24,6 +24,7 @@ from edge_agent.logs import configure_logs
 from edge_agent.pipeline import Observation
 from edge_agent.replay import event_json
 from edge_agent.replay import replay as replayed
+from edge_agent.zone_fit import fit_zones
 
 
 @click.command()

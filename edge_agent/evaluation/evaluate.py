@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from edge_agent.capture.frame import Source, SourceError
 from edge_agent.capture.open_source import open_source
-from edge_agent.config import CameraConfig, PassageZone, SiteConfig, fit_zones
+from edge_agent.config import CameraConfig, PassageZone, SiteConfig
 from edge_agent.evaluation.alarm import Alarm, gather
 from edge_agent.evaluation.clip_run import ClipRun, NoFramesError, Watch, record
 from edge_agent.evaluation.enforced import enforced
@@ -22,6 +22,7 @@ from edge_agent.evaluation.scorer import Score, Verdict, WidthErrors, compare_wi
 from edge_agent.evaluation.suite import Clip
 from edge_agent.evaluation.truth import Span, Truth
 from edge_agent.pipeline import Observation, Pipeline
+from edge_agent.zone_fit import fit_zones
 
 PLAIN = ""
 """The condition under which a recording is played as it is."""

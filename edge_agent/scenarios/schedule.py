@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from edge_agent.config import Schedule, SiteConfig, Weekday, Window
+from edge_agent.config import Schedule, SiteConfig, Window
+from edge_agent.config_fields import Weekday
 
 _DAYS = tuple(Weekday)
 

@@ -31,7 +31,7 @@ from rich.table import Table
 from edge_agent.assembly import card_of
 from edge_agent.capture.frame import SourceError
 from edge_agent.capture.open_source import open_source
-from edge_agent.config import ParkingZone, SiteConfig, fit_zones
+from edge_agent.config import ParkingZone, SiteConfig
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.detection.detector import Detector, load_detector
@@ -46,6 +46,7 @@ from edge_agent.evaluation.suite import Clip, load_suite
 from edge_agent.evaluation.table import COLUMNS
 from edge_agent.evaluation.truth import Span
 from edge_agent.scenarios.finding import FindingKind, Scenario
+from edge_agent.zone_fit import fit_zones
 
 PERIOD_S = 0.2
 """Five frames a second, which the recipe is commonly run at on small boxes."""

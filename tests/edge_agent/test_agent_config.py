@@ -16,12 +16,11 @@ from edge_agent.config import (
     ParkingZone,
     PassageZone,
     Weekday,
-    fit_zones,
     load_camera,
     load_config,
-    scale_calibration,
 )
 from edge_agent.config_file import ConfigFile
+from edge_agent.zone_fit import fit_zones, scale_calibration
 
 GOOD = """\
 id: quay-7
