@@ -40,9 +40,9 @@ class BackgroundRules:
     rough: float = 0.14
     """Scatter of the difference within a small window from which the surface itself is another: under light alone
     the difference is even."""
-    texture: float = 0.035
+    texture: float = 0.045
     """Scatter of the bare ground within the window from which it has a texture that a thing would hide,"""
-    hidden_texture: float = 0.6
+    hidden_texture: float = 0.8
     """and share of that scatter which the difference must have for it to be hidden: a shadow leaves it as it is."""
     hiding_brightness: float = 0.22
     """What hides texture must differ in brightness by this much all over: noise and blur do not."""
@@ -61,11 +61,16 @@ class BackgroundRules:
     """Time constant with which a settled change of light becomes background: sun shadows move by minutes."""
     background_absorb_s: float = 8.0
     """The same for what is background already; averages noise out."""
+    stray_absorb_s: float = 600.0
+    """The same for change that is held by no thing: specks and borders, not large or steady enough for one."""
     relit_share: float = 0.5
     """Share of the zone that must change at once, and settle, for it to be the light (night mode) and not things."""
 
 
 RULES = BackgroundRules()
+
+_FINE = (9, 9)
+"""What varies over less than this many pixels is texture: wide enough for that of paving a few metres away."""
 
 LIGHT_SAMPLE = 7
 """Every so manieth pixel is enough to measure the light of the whole zone."""
@@ -132,10 +137,10 @@ class Background:
         mean = cv2.blur(brightness, size)
         variance = cv2.blur(brightness * brightness, size) - mean * mean
         ground = np.ascontiguousarray(self.background[:, :, 0])
-        ground_mean = cv2.blur(ground, size)
-        texture = cv2.blur(ground * ground, size) - ground_mean * ground_mean
-        hides = (texture > rules.texture**2) & (variance > rules.hidden_texture**2 * texture)
-        hides &= np.abs(mean) > rules.hiding_brightness
+        # Texture is asked for inside the changed pixels only: the edge of a shadow is none.
+        inside = (np.abs(brightness) > rules.hiding_brightness).astype(np.float32)
+        texture, rest = _fine_scatter(ground, inside, size), _fine_scatter(brightness, inside, size)
+        hides = (inside > 0) & (texture > rules.texture**2) & (rest > rules.hidden_texture**2 * texture)
         rough = (((variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)) | hides).view(np.uint8)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.rough_core_px, rules.rough_core_px))
         thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
@@ -145,7 +150,7 @@ class Background:
         return shown
 
     def absorb(self, held: Mask, things: Mask, watched: Mask, now_s: float, elapsed_s: float) -> None:
-        """Let settled light and settled background flow into the background; never what is held or shows a thing."""
+        """Let settled light and settled background flow into the background, strays slowly; never what is held."""
         settled = self.has_settled(now_s)
         new = settled & ~self.known & ~held
         cv2.copyTo(self.settled, new.view(np.uint8), self.background)
@@ -158,6 +163,7 @@ class Background:
         for pixels, time_s in (
             (same, self.rules.background_absorb_s),
             (calm & ~same, self.rules.light_absorb_s),
+            (settled & ~held & things, self.rules.stray_absorb_s),
         ):
             weight = 1 - float(np.exp(-elapsed_s / time_s))
             cv2.accumulateWeighted(self.settled, self.background, weight, pixels.view(np.uint8))
@@ -171,3 +177,13 @@ class Background:
         seen = np.count_nonzero(settled & watched)
         least = self.rules.relit_share * max(int(seen), 0.5 * int(np.count_nonzero(watched)))
         return bool(np.count_nonzero(settled & changed & watched) > least)
+
+
+def _fine_scatter(
+    plane: NDArray[np.float32], inside: NDArray[np.float32], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Mean square of what is finer than ``_FINE`` in windows of ``size``, of the pixels ``inside`` alone."""
+    coarse = cv2.blur(plane * inside, _FINE) / np.maximum(cv2.blur(inside, _FINE), 1e-6)
+    fine = (plane - coarse) * inside
+    scatter: NDArray[np.float32] = cv2.blur(fine * fine, size) / np.maximum(cv2.blur(inside, size), 1e-6)
+    return scatter

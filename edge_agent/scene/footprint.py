@@ -1,21 +1,17 @@
-"""Where a thing stands on the ground, from its box or its silhouette.
+"""Where a thing of known size stands on the ground, from its box.
 
-A silhouette covers the ground that the thing stands on and, because things have height, ground behind it. Two ways
-take that back. A thing with a class has a shape of known size: the place and direction at which that shape fills
-the box are sought. A thing without a class is taken as the tallest upright prism that still fills its silhouette:
-a box seen from above then gives its true base, and a flat thing everything it covers.
+A box covers the ground that the thing stands on and, because things have height, ground behind it. A thing with a class
+has a shape of known size: the place and direction at which that shape fills the box are sought.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from shapely.geometry import MultiPoint, Polygon
+from shapely.geometry import MultiPoint
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import unary_union
 
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.calibration import Calibration
@@ -54,32 +50,21 @@ GROUP_SHAPES: dict[ClassGroup, Shape] = {
 
 
 @dataclass(frozen=True, slots=True)
-class FootprintRules:
-    """How silhouettes and boxes are trusted."""
+class BoxRules:
+    """How detection boxes are trusted."""
 
-    cell_m: float = 0.04
-    """Raster of the ground for silhouettes."""
-    height_step_m: float = 0.1
-    tallest_m: float = 2.0
-    """Prisms are sought up to here; what is above does not stand in the way of a wheelchair."""
-    explained: float = 0.90
-    """Share of a silhouette that a prism must fill: its outline is good to a pixel or two."""
     side_noise: float = 0.03
     """One standard deviation of a detection box's left, right and lower side, as a share of its size."""
     top_noise: float = 0.12
     """The same for its upper side: detectors leave room above thin handlebars."""
     least_noise_px: float = 1.5
     """No side is known better than this."""
-    outline_noise_px: float = 1.5
-    """One standard deviation of a silhouette's outline."""
-    largest_m: float = 12.0
-    """Ground further behind a thing's foot than this is not searched."""
     misfit: float = 9.2
     """A box that a class's shape fills no better than this (sum of squared deviations of four sides and its size) is
     not of that shape, whatever the detector says: one in a hundred true ones is worse."""
 
 
-RULES = FootprintRules()
+RULES = BoxRules()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,62 +137,6 @@ def footprint_of_box(
     return Footprint(MultiPoint(placed[:, :2]).convex_hull, float(np.hypot(spread, min(turn, shape.length_m / 4))))
 
 
-def footprint_of_silhouette(
-    mask: NDArray[np.bool_], origin_px: tuple[float, float], scale: float, upright: Upright, calibration: Calibration
-) -> Footprint | None:
-    """The footprint of a thing of unknown shape; None if its foot is not on the ground.
-
-    ``mask`` (height, width) is a part of the picture that begins at ``origin_px`` (x, y) and is ``scale`` times as
-    large as there.
-    """
-    if not mask.any():
-        return None
-    outline = _outline_px(mask) / scale + np.asarray(origin_px)
-    ground = calibration.to_ground(outline)
-    ground = ground[np.isfinite(ground).all(axis=1)]
-    if len(ground) < 3:
-        return None
-    near = float(np.linalg.norm(ground - upright.camera_m[:2], axis=1).min())
-    ground = ground[np.linalg.norm(ground - upright.camera_m[:2], axis=1) < near + RULES.largest_m]
-    low = ground.min(axis=0) - 0.2
-    cell = RULES.cell_m
-    count = np.ceil((ground.max(axis=0) + 0.2 - low) / cell).astype(int)
-    while count[0] * count[1] > 250_000:
-        cell *= 2
-        count = np.ceil((ground.max(axis=0) + 0.2 - low) / cell).astype(int)
-    thing = mask.astype(np.uint8)
-    to_cells = np.array([[1 / cell, 0, -low[0] / cell - 0.5], [0, 1 / cell, -low[1] / cell - 0.5], [0, 0, 1.0]])
-    to_mask = np.array([[scale, 0, -scale * origin_px[0] - 0.5], [0, scale, -scale * origin_px[1] - 0.5], [0, 0, 1.0]])
-    heights = np.arange(0.0, RULES.tallest_m + 1e-9, RULES.height_step_m)
-    maps = [to_mask @ upright.plane(float(height)) @ np.linalg.inv(to_cells) for height in heights]
-    size = (int(count[0]), int(count[1]))
-    base = cv2.warpPerspective(thing, np.linalg.inv(maps[0]), size, flags=cv2.INTER_NEAREST)
-    prisms = [base]
-    for level in range(1, len(heights)):
-        above = cv2.warpPerspective(thing, np.linalg.inv(maps[level]), size, flags=cv2.INTER_NEAREST)
-        prisms.append(prisms[-1] & above)
-    best = base
-    total = int(np.count_nonzero(thing))
-    for level in range(len(heights) - 1, 0, -1):
-        if not prisms[level].any():
-            continue
-        cover = np.zeros_like(thing)
-        for below in range(level + 1):
-            cover |= cv2.warpPerspective(
-                prisms[level], maps[below], (thing.shape[1], thing.shape[0]), flags=cv2.INTER_NEAREST
-            )
-        cover = cv2.dilate(cover, np.ones((3, 3), np.uint8)) & thing
-        if np.count_nonzero(cover) >= RULES.explained * total:
-            best = prisms[level]
-            break
-    shape = _outlined(best, low, cell)
-    if shape is None:
-        return None
-    middle = calibration.to_pixels(np.array([[shape.centroid.x, shape.centroid.y]]))[0]
-    fine, _ = calibration.pixel_scale(middle)
-    return Footprint(shape, float(fine * RULES.outline_noise_px / scale))
-
-
 def _points_of(shape: Shape) -> Array:
     """Outstanding points (n, 3) of a thing that stands at the origin and looks along x."""
     length, width, height = shape.length_m, shape.width_m, shape.height_m
@@ -235,20 +164,3 @@ def _placed(model: Array, parameters: Array, angles: Array) -> Array:
     x = parameters[:, :1] + size * (cosine * model[:, 0] - sine * model[:, 1])
     y = parameters[:, 1:2] + size * (sine * model[:, 0] + cosine * model[:, 1])
     return np.stack([x, y, size * model[:, 2]], axis=2)
-
-
-def _outline_px(mask: NDArray[np.bool_]) -> Array:
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return np.concatenate([contour[:, 0, :] for contour in contours]).astype(np.float64)
-
-
-def _outlined(cells: NDArray[np.uint8], low: Array, cell: float) -> BaseGeometry | None:
-    """The union of the cells that are set, as polygons in metres, or None."""
-    contours, _ = cv2.findContours(cells, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    parts = []
-    for contour in contours:
-        points = (contour[:, 0, :] + 0.5) * cell + low
-        # Contours run through the middles of the border cells: half a cell is missing all round.
-        part = Polygon(points) if len(points) > 3 else MultiPoint(points)
-        parts.append(part.buffer(cell / 2, quad_segs=2))
-    return unary_union(parts).simplify(cell / 4) if parts else None

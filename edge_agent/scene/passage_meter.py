@@ -19,8 +19,9 @@ from edge_agent.scene.boxes import areas, intersections, iou
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width
-from edge_agent.scene.footprint import Footprint, footprint_of_box, footprint_of_silhouette, shape_for
+from edge_agent.scene.footprint import Footprint, footprint_of_box, shape_for
 from edge_agent.scene.meter_memory import dump_meter, load_meter
+from edge_agent.scene.silhouette import footprint_of_silhouette
 from edge_agent.scene.standing_objects import StandingObject, StandingObjects
 from edge_agent.scene.standing_people import StandingPeople
 from edge_agent.scene.stay import Box, Stay, StayState

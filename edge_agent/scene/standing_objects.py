@@ -51,8 +51,8 @@ class ObjectRules:
     """A region that touches a thing and is smaller than this share of it is a part of it that was not seen at first."""
     check_s: float = 5.0
     """How often a standing thing is asked again whether it is a ghost: its surroundings may have been hidden."""
-    close_px: int = 5
-    """Gaps narrower than this belong to the thing (spokes, handles)."""
+    close_share: float = 0.6
+    """Gaps narrower than this share of the smallest thing's side belong to a thing (spokes, handles): 11 cm."""
     margin_px: int = 4
     """The background learns nothing so near to a thing: its blurred border is neither."""
     most_objects: int = 60
@@ -66,8 +66,8 @@ OBJECT_RULES = ObjectRules()
 class StandingObject:
     """One thing without a class, or (not ``standing``) a candidate for one.
 
-    ``region``: where it is in the crop; ``anchor``: where it was when it was first seen. ``look``: what it looked like there when it came to stand. ``version`` changes
-    with the region.
+    ``region``: where it is in the crop; ``anchor``: where it was when it was first seen; ``look``: what it looked like
+    there when it came to stand; ``edges``: how strong its outline was then. ``version`` changes with the region.
     """
 
     object_id: int
@@ -101,8 +101,12 @@ class StandingObjects:
         self._ground = ground
         self._watched = watched
         self._least_area_px = least_area_px
-        self._under_people = np.zeros(watched.shape, np.float32)
+        self._under_people_s = np.zeros(watched.shape, np.float32)
+        self._look_s = np.zeros(watched.shape, np.float32)
         self._last_s: float | None = None
+        side_px = float(np.sqrt(np.median(least_area_px[ground]))) if ground.any() else 5.0
+        close_px = max(5, round(rules.close_share * side_px)) | 1
+        self._close = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (close_px, close_px))
         self._margin = np.ones((2 * rules.margin_px + 1, 2 * rules.margin_px + 1), np.uint8)
 
     def held(self) -> Mask:
@@ -167,9 +171,9 @@ class StandingObjects:
         shown = int(np.count_nonzero(visible))
         other = np.count_nonzero(alike) < self.rules.like_share * shown
         restless = np.count_nonzero(settled[part] & visible) < self.rules.calm_share * shown
-        strange = shown > self.rules.hidden_share * left and (other or restless)
+        strange = bool(shown > self.rules.hidden_share * left and (other or restless))
         edges = outline_strength(thing.region, look, ~hidden)
-        strange |= edges is not None and edges < self.rules.edge_share * thing.edges
+        strange = strange or (edges is not None and edges < self.rules.edge_share * thing.edges)
         covered = shown < (1 - self.rules.hidden_share) * left
         if strange:
             thing.other_s += elapsed_s
@@ -235,9 +239,7 @@ class StandingObjects:
         return not moved and candidate.anchor.iou(region) >= self.rules.keep_iou
 
     def _regions(self, shown: Mask) -> list[Patch]:
-        size = self.rules.close_px
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-        closed = cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, disc)
+        closed = cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close)
         closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
         contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         regions = []
@@ -263,12 +265,17 @@ class StandingObjects:
 
     def _count_people(self, background: Background, hidden: Mask, now_s: float, elapsed_s: float) -> None:
         """Keep, for each pixel, the share of the last seconds of its present look in which people covered it."""
-        weight = 1 - float(np.exp(-elapsed_s / self.rules.person_memory_s))
-        cv2.accumulateWeighted(hidden.astype(np.float32), self._under_people, weight)
-        self._under_people[(background.settled_since_s == now_s) & ~hidden] = 0
+        kept = np.float32(np.exp(-elapsed_s / self.rules.person_memory_s))
+        for seconds in (self._under_people_s, self._look_s):
+            seconds *= kept
+        self._look_s += np.float32(elapsed_s)
+        self._under_people_s += np.float32(elapsed_s) * hidden
+        fresh = (background.settled_since_s == now_s) & ~hidden
+        self._under_people_s[fresh], self._look_s[fresh] = 0, 0
 
     def _is_person(self, region: Patch) -> bool:
-        under = (self._under_people[region.part] > self.rules.person_time) & region.mask
+        part = region.part
+        under = (self._under_people_s[part] > self.rules.person_time * self._look_s[part]) & region.mask
         return int(np.count_nonzero(under)) > self.rules.person_share * region.area
 
     def _rises(self, thing: StandingObject, standing: list[StandingObject], background: Background) -> bool:

@@ -1,0 +1,331 @@
+"""The passage meter: what stands narrows the way, who walks does not, and what cannot be seen is not guessed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.config import CalibrationConfig, PassageZone, PointPair
+from edge_agent.detection.detections import ClassGroup, Detections
+from edge_agent.scenarios.moment import Passage
+from edge_agent.scene.calibration import Calibration
+from edge_agent.scene.camera_state import CameraState, View
+from edge_agent.scene.passage_meter import PassageMeter
+from edge_agent.scene.stay import Dwell, Stay, StayState
+from tests.edge_agent.scene.made_deck import (
+    SEEING,
+    SIZE,
+    START,
+    ZONE,
+    Deck,
+    calibration,
+    cuboid,
+    detected,
+    frame,
+    person,
+    project,
+    silhouette,
+)
+
+CRATE = (cuboid(0.1, 9.0, 1.4, 1.2, 0.9), (40, 90, 190))
+"""Leaves 2.5 m of 4 m."""
+
+
+class Watch:
+    """A meter that is shown pictures at a steady period."""
+
+    def __init__(self, period_s: float = 1.0, meter: PassageMeter | None = None) -> None:
+        self.meter = meter or PassageMeter(ZONE, calibration(), SIZE)
+        self.period_s, self.now_s = period_s, 0.0
+
+    def show(
+        self,
+        picture: np.ndarray,
+        seconds: float,
+        detections: Detections | None = None,
+        stays: tuple[Stay, ...] = (),
+        view: View = SEEING,
+    ) -> Passage:
+        for _ in range(max(round(seconds / self.period_s), 1)):
+            passage = self.meter.measure(frame(picture, self.now_s), view, detections or detected(), stays)
+            self.now_s += self.period_s
+        return passage
+
+
+def width(passage: Passage) -> float:
+    assert passage.clear_width.width_m is not None
+    return passage.clear_width.width_m
+
+
+def stay_of(corners: np.ndarray, name: str, group: ClassGroup, **more: object) -> Stay:
+    pixels = project(corners)
+    box = (*pixels.min(axis=0).tolist(), *pixels.max(axis=0).tolist())
+    fields = {
+        "stay_id": "s1",
+        "class_group": group,
+        "class_name": name,
+        "box": box,
+        "state": StayState.OBSERVED,
+        "standing": True,
+        "from_s": 0.0,
+        "open_start": True,
+        "last_observed_s": 0.0,
+        "dwell": Dwell(),
+        "score": 0.7,
+    }
+    return Stay(**{**fields, **more})  # type: ignore[arg-type]
+
+
+def test_an_empty_deck_is_as_wide_as_it_is_and_says_how_well_that_is_known() -> None:
+    passage = Watch().show(Deck().picture(), 6)
+    assert width(passage) == pytest.approx(4.0, abs=0.01)
+    assert passage.clear_width.uncertainty_m is not None
+    assert 0.005 < passage.clear_width.uncertainty_m < 0.15
+    assert passage.obstacles == ()
+    assert len(passage.path_px) >= 2
+
+
+def test_nothing_is_said_before_the_scene_is_known() -> None:
+    watch, picture = Watch(), Deck().picture()
+    assert watch.show(picture, 1).clear_width.width_m is None
+    assert watch.show(picture, 5).clear_width.width_m is not None
+
+
+def test_a_thing_without_a_class_narrows_the_way_and_its_removal_widens_it() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 8)
+    passage = watch.show(deck.picture(CRATE), 5)
+    assert width(passage) == pytest.approx(2.5, abs=0.1)
+    (obstacle,) = passage.obstacles
+    assert obstacle.stay_id is None
+    assert obstacle.limits_width
+    assert obstacle.since_s == pytest.approx(8.0, abs=1.0)
+    rows, columns = np.nonzero(silhouette(CRATE[0]))
+    assert np.allclose(obstacle.box, (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), atol=4)
+    assert passage.narrowest_px is not None
+    near, far = (calibration().to_ground([point])[0] for point in passage.narrowest_px)
+    assert abs(near[0] - far[0]) == pytest.approx(width(passage), abs=0.05)
+    assert width(watch.show(deck.picture(), 5)) == pytest.approx(4.0, abs=0.01)
+
+
+def test_people_are_never_obstacles_whether_they_walk_or_stand() -> None:
+    deck, watch = Deck(), Watch(0.5)
+    watch.show(deck.picture(), 6)
+    for step in range(40):
+        standing, walking = person(1.0, 9.0), person(2.8, 7.0 + 0.25 * step)
+        picture = deck.picture((standing, (60, 40, 160)), (walking, (120, 60, 40)))
+        found = detected(standing, walking) if step % 3 else detected(walking)
+        assert width(watch.show(picture, 0.5, found)) == pytest.approx(4.0, abs=0.01)
+
+
+def test_people_who_hide_a_thing_do_not_clear_it() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 6)
+    before = watch.show(deck.picture(CRATE), 5)
+    crowd = [person(0.3, 8.6), person(0.8, 8.5), person(1.3, 8.6)]
+    passage = watch.show(deck.picture(CRATE, *((body, (50, 50, 90)) for body in crowd)), 30, detected(*crowd))
+    assert width(passage) == pytest.approx(width(before), abs=0.05)
+    assert passage.obstacles[0].state is StayState.OCCLUDED
+
+
+def test_standing_people_are_counted_and_walkers_are_not() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 4)
+    group = [person(1.0 + 0.5 * i, 10.0 + 0.6 * j) for i in range(3) for j in range(3)]
+    for step in range(10):
+        walker = person(3.0, 6.5 + step)
+        passage = watch.show(deck.picture(), 1, detected(*group, walker))
+    assert passage.standing_people == 9
+    assert passage.crowd_density == pytest.approx(9 / 10.2, abs=0.25)
+    assert watch.show(deck.picture(), 6).standing_people == 0
+
+
+def test_a_stay_of_known_class_stands_on_the_footprint_of_its_class() -> None:
+    deck, watch = Deck(), Watch()
+    car = cuboid(0.2, 9.0, 1.8, 4.35, 1.5)
+    stay = stay_of(car, "car", ClassGroup.VEHICLE)
+    passage = watch.show(deck.picture((car, (60, 60, 60))), 6, stays=(stay,))
+    assert width(passage) == pytest.approx(2.0, abs=0.2)
+    assert passage.obstacles[0].stay_id == "s1"
+
+
+def test_a_thing_and_its_stay_count_once() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 6)
+    bike = cuboid(0.4, 9.0, 1.65, 0.5, 1.0)
+    stay = stay_of(bike, "bicycle", ClassGroup.CYCLE, from_s=6.0)
+    passage = watch.show(deck.picture((bike, (30, 200, 220))), 6, stays=(stay,))
+    assert len(passage.obstacles) == 1
+
+
+def test_candidates_absent_stays_and_people_are_left_out() -> None:
+    deck, watch = Deck(), Watch()
+    body = cuboid(0.4, 9.0, 1.65, 0.5, 1.0)
+    stays = (
+        stay_of(body, "bicycle", ClassGroup.CYCLE, standing=False),
+        stay_of(body, "bicycle", ClassGroup.CYCLE, state=StayState.ABSENT, stay_id="s2"),
+        stay_of(person(2, 9), "person", ClassGroup.PERSON, stay_id="s3"),
+    )
+    assert watch.show(deck.picture(), 6, stays=stays).obstacles == ()
+
+
+def test_while_the_camera_cannot_see_nothing_is_measured_and_nothing_forgotten() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 6)
+    before = watch.show(deck.picture(CRATE), 5)
+    dark = watch.show(deck.picture(light=0.0), 60, view=View(CameraState.DARK))
+    assert dark.clear_width.width_m is None
+    assert dark.clear_width.uncertainty_m is None
+    assert width(watch.show(deck.picture(CRATE), 2)) == pytest.approx(width(before), abs=0.02)
+
+
+def test_a_view_that_moved_a_little_is_followed() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 6)
+    before = watch.show(deck.picture(CRATE), 5)
+    shift = (6.0, -4.0)
+    moved = cv2.warpAffine(
+        deck.picture(CRATE), np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), SIZE, borderMode=cv2.BORDER_REPLICATE
+    )
+    after = watch.show(moved, 5, view=View(CameraState.SEEING, shift))
+    assert width(after) == pytest.approx(width(before), abs=0.05)
+    assert np.allclose(np.subtract(after.obstacles[0].box, before.obstacles[0].box)[:2], shift, atol=1.5)
+
+
+def test_a_restart_keeps_the_background_and_what_stands_on_it() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 6)
+    before = watch.show(deck.picture(CRATE), 5)
+    kept = json.loads(json.dumps(watch.meter.dump()))
+    again = Watch()
+    again.meter.load(kept)
+    again.now_s = 600.0
+    after = again.show(deck.picture(CRATE), 3)
+    assert width(after) == pytest.approx(width(before), abs=0.02)
+    assert after.obstacles[0].since_s == before.obstacles[0].since_s
+    assert width(again.show(deck.picture(), 5)) == pytest.approx(4.0, abs=0.01)
+
+
+def test_a_dump_of_another_zone_or_a_damaged_one_is_refused() -> None:
+    watch = Watch()
+    kept = watch.meter.dump()
+    with pytest.raises(ValueError, match="zone 'deck'"):
+        watch.meter.load({**kept, "shape": [3, 3]})
+    with pytest.raises(ValueError, match="zone 'deck'"):
+        watch.meter.load({**kept, "arrays": "bm90IGFuIGFyY2hpdmU="})
+    with pytest.raises(ValueError, match="zone 'deck'"):
+        watch.meter.load({})
+
+
+def test_a_frame_of_another_size_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="320x180"):
+        Watch().show(np.zeros((180, 320, 3), np.uint8), 1)
+
+
+def test_the_same_pictures_give_the_same_measurements() -> None:
+    answers = []
+    for _ in range(2):
+        deck, watch = Deck(), Watch()
+        answers.append([watch.show(deck.picture(*bodies), 1) for bodies in [()] * 6 + [(CRATE,)] * 5])
+    assert answers[0] == answers[1]
+
+
+def test_a_day_of_light_never_narrows_an_empty_deck() -> None:
+    deck, watch = Deck(), Watch(120.0)
+    watch.show(deck.picture(light=0.6), 600)
+    for step in range(120):
+        edge = 4.0 * step / 120
+        shade = [(edge - 0.6, 6.0), (edge, 6.0), (edge, 17.5), (edge - 0.6, 17.5)]
+        cloud = 0.75 if step in (40, 41, 42, 80) else 1.0
+        light = cloud * (0.6 + 0.5 * float(np.sin(np.pi * step / 120)))
+        assert width(watch.show(deck.picture(shadows=(shade,), light=light), 120)) > 3.7
+
+
+def made_scene(path: Path) -> tuple[dict, PassageZone, Calibration]:
+    truth = json.loads(path.read_text())
+    passage = truth["passage"]
+    pairs = zip(passage["polygon_px"], passage["polygon_m"], strict=True)
+    given = CalibrationConfig(points=tuple(PointPair(px=tuple(px), m=tuple(m)) for px, m in pairs))
+    zone = PassageZone(
+        id="deck",
+        scenario="passage",
+        polygon=tuple(map(tuple, passage["polygon_px"])),
+        ends=(tuple(map(tuple, passage["end_a_px"])), tuple(map(tuple, passage["end_b_px"]))),
+        calibration=given,
+    )
+    return truth, zone, Calibration.from_config(given)
+
+
+def _stands(event: dict, at_s: float) -> bool:
+    return bool(event["from_s"] + 3 <= at_s < event["to_s"] + 3)
+
+
+def stay_in(event: dict) -> Stay:
+    """The stay that scene memory would give of a thing in the truth."""
+    return Stay(
+        stay_id=event["id"],
+        class_group=ClassGroup(event["group"]),
+        class_name=event["class"],
+        box=tuple(event["box"]),
+        state=StayState.OBSERVED,
+        standing=True,
+        from_s=float(event["from_s"]),
+        open_start=False,
+        last_observed_s=float(event["to_s"]),
+        dwell=Dwell(),
+    )
+
+
+@pytest.mark.footage
+@pytest.mark.parametrize("name", ["B1_footbridge_narrowing", "B2_footbridge_stall", "B3_crowd_negative"])
+def test_made_footbridges_are_measured_to_ten_centimetres(footage: Path, name: str) -> None:
+    """With people and cycles from the truth at one frame a second, so that the meter alone is tried."""
+    folder = footage / "rendered"
+    truth, zone, ground = made_scene(folder / f"{name}.truth.json")
+    with gzip.open(folder / f"{name}.frames.json.gz") as file:
+        seen = json.load(file)
+    size = (truth["width"], truth["height"])
+    meter = PassageMeter(zone, ground, size)
+    changes = [event[edge] for event in truth["events"] for edge in ("from_s", "to_s")]
+    errors = []
+    video = cv2.VideoCapture(str(folder / f"{name}.mp4"))
+    for index in range(len(seen)):
+        if index % 5:
+            video.grab()
+            continue
+        _, image = video.read()
+        at_s = index / 5
+        boxes = [thing["box"] for thing in seen[index] if thing["cls"] == "person" and thing["vis"] > 0.1]
+        people = Detections(
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.full(len(boxes), 0.8, np.float32),
+            ("person",) * len(boxes),
+            (ClassGroup.PERSON,) * len(boxes),
+        )
+        stays = tuple(stay_in(event) for event in truth["events"] if event["group"] == "cycle" and _stands(event, at_s))
+        passage = meter.measure(frame(image, at_s), SEEING, people, stays)
+        if index // 5 >= len(truth["clear_width"]) or passage.clear_width.width_m is None:
+            continue
+        # People stand about for some seconds after each change: what they hide is not asked for.
+        if not any(-1 <= at_s - change <= 8 for change in changes):
+            errors.append(abs(passage.clear_width.width_m - truth["clear_width"][index // 5]["width_m"]))
+    assert len(errors) > 30
+    assert np.mean(errors) <= 0.10
+    assert max(errors) <= 0.30
+
+
+def test_media_time_is_the_only_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    def forbidden() -> float:
+        raise AssertionError("the wall clock was asked")
+
+    monkeypatch.setattr(time, "time", forbidden)
+    monkeypatch.setattr(time, "monotonic", forbidden)
+    assert width(Watch().show(Deck().picture(), 6)) == pytest.approx(4.0, abs=0.01)
+    assert START.tzinfo is not None

@@ -1,0 +1,141 @@
+"""Things without a class: found when they have kept their place, kept while hidden, gone when the ground shows."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edge_agent.scene.background import Background
+from edge_agent.scene.standing_objects import StandingObject, StandingObjects
+from edge_agent.scene.stay import StayState
+from tests.edge_agent.scene.made_deck import DECK_PX, SIZE, Deck, cuboid, person, silhouette
+
+SHAPE = (SIZE[1], SIZE[0])
+NOTHING = np.zeros(SHAPE, bool)
+CRATE = (cuboid(1.5, 8.0, 0.9, 0.8, 0.7), (40, 90, 190))
+
+
+def ground() -> np.ndarray:
+    mask = np.zeros(SHAPE, np.uint8)
+    cv2.fillPoly(mask, [np.round(np.array(DECK_PX)).astype(np.int32)], 1)
+    return mask > 0
+
+
+class Scene:
+    def __init__(self, period_s: float = 0.5) -> None:
+        self.background = Background(SHAPE)
+        self.objects = StandingObjects(ground(), np.ones(SHAPE, bool), np.full(SHAPE, 150.0, np.float32))
+        self.period_s, self.now_s = period_s, 0.0
+
+    def show(self, picture: np.ndarray, seconds: float, hidden: np.ndarray = NOTHING) -> list[StandingObject]:
+        watched = np.ones(SHAPE, bool)
+        for _ in range(round(seconds / self.period_s)):
+            look = self.background.observe(picture, hidden, self.objects.held(), watched, self.now_s)
+            changed = self.background.shows_thing()
+            self.objects.observe(self.background, look, changed, hidden, self.now_s)
+            self.background.absorb(self.objects.held(), changed, watched, self.now_s, self.period_s)
+            self.now_s += self.period_s
+        return [thing for thing in self.objects.objects if thing.standing]
+
+
+def covered(body: np.ndarray) -> np.ndarray:
+    """Where the detector sees a person: the box of the body."""
+    rows, columns = np.nonzero(silhouette(body))
+    mask = np.zeros(SHAPE, bool)
+    mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = True
+    return mask
+
+
+def test_a_thing_put_down_stands_after_seconds_and_knows_since_when() -> None:
+    deck, scene = Deck(), Scene()
+    assert scene.show(deck.picture(), 10) == []
+    assert scene.show(deck.picture(CRATE), 1.0) == []
+    (thing,) = scene.show(deck.picture(CRATE), 2.5)
+    assert abs(thing.since_s - 10.0) <= 0.5
+    mask = np.zeros(SHAPE, bool)
+    thing.region.add_to(mask)
+    true = silhouette(CRATE[0])
+    assert (mask & true).sum() > 0.9 * (mask | true).sum()
+
+
+def test_it_is_gone_when_the_ground_shows_again_and_leaves_no_ghost() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    assert len(scene.show(deck.picture(CRATE), 20)) == 1
+    assert scene.show(deck.picture(), 2.5) == []
+    assert scene.show(deck.picture(), 15) == []
+
+
+def test_a_person_who_stands_is_no_thing_even_if_the_detector_misses_some_frames() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    body = person(2.0, 9.0)
+    for step in range(40):
+        seen = step % 2 == 0
+        assert scene.show(deck.picture((body, (60, 40, 160))), 0.5, covered(body) if seen else NOTHING) == []
+
+
+def test_what_a_person_puts_down_is_found_beside_the_person() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    body, bag = person(2.0, 9.0), cuboid(2.6, 8.7, 0.45, 0.3, 0.4)
+    things = scene.show(deck.picture((body, (60, 40, 160)), (bag, (30, 20, 20))), 5, covered(body))
+    assert len(things) == 1
+    assert abs(things[0].since_s - 10.0) <= 0.5
+
+
+def test_a_thing_that_people_hide_is_occluded_and_stays() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    (before,) = scene.show(deck.picture(CRATE), 10)
+    front = cuboid(1.2, 7.2, 1.6, 0.3, 1.8)
+    (hidden,) = scene.show(deck.picture(CRATE, (front, (50, 60, 60))), 20, covered(front))
+    assert hidden.object_id == before.object_id
+    assert hidden.state is StayState.OCCLUDED
+    assert hidden.last_observed_s < 22
+    (after,) = scene.show(deck.picture(CRATE), 5)
+    assert after.object_id == before.object_id
+    assert after.state is StayState.OBSERVED
+
+
+def test_a_thing_taken_while_it_was_hidden_is_gone_when_the_people_leave() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    assert len(scene.show(deck.picture(CRATE), 10)) == 1
+    front = cuboid(1.2, 7.2, 1.6, 0.3, 1.8)
+    assert len(scene.show(deck.picture((front, (50, 60, 60))), 20, covered(front))) == 1
+    assert scene.show(deck.picture(), 4) == []
+
+
+def test_what_was_there_at_the_start_and_leaves_is_a_ghost_and_not_a_thing() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(CRATE), 10)
+    for _ in range(40):
+        assert scene.show(deck.picture(), 0.5) == []
+
+
+def test_a_thing_that_moves_a_little_stands_where_it_is_now_and_not_where_it_was() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(CRATE), 10)
+    moved = (cuboid(2.9, 8.0, 0.9, 0.8, 0.7), CRATE[1])
+    (thing,) = scene.show(deck.picture(moved), 10)
+    x = thing.region.x + thing.region.mask.shape[1] / 2
+    assert x > np.nonzero(silhouette(CRATE[0]))[1].max()
+
+
+def test_a_thing_pushed_along_does_not_stand() -> None:
+    deck, scene = Deck(), Scene(0.2)
+    scene.show(deck.picture(), 5)
+    for step in range(50):
+        cart = (cuboid(1.5, 14.0 - 0.16 * step, 1.2, 1.0, 1.0), (150, 60, 30))
+        assert scene.show(deck.picture(cart), 0.2) == []
+
+
+def test_a_crowd_of_regions_stays_bounded() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 5)
+    random = np.random.default_rng(1)
+    for _ in range(6):
+        litter = [(cuboid(x, y, 0.25, 0.25, 0.3), (20, 30, 160)) for x, y in random.uniform((0, 6), (3.7, 17), (90, 2))]
+        scene.show(deck.picture(*litter), 1.0)
+        assert len(scene.objects.objects) <= scene.objects.rules.most_objects
