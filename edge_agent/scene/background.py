@@ -69,9 +69,6 @@ class BackgroundRules:
 
 RULES = BackgroundRules()
 
-_FINE = (9, 9)
-"""What varies over less than this many pixels is texture: wide enough for that of paving a few metres away."""
-
 LIGHT_SAMPLE = 7
 """Every so manieth pixel is enough to measure the light of the whole zone."""
 
@@ -137,10 +134,10 @@ class Background:
         mean = cv2.blur(brightness, size)
         variance = cv2.blur(brightness * brightness, size) - mean * mean
         ground = np.ascontiguousarray(self.background[:, :, 0])
-        # Texture is asked for inside the changed pixels only: the edge of a shadow is none.
-        inside = (np.abs(brightness) > rules.hiding_brightness).astype(np.float32)
-        texture, rest = _fine_scatter(ground, inside, size), _fine_scatter(brightness, inside, size)
-        hides = (inside > 0) & (texture > rules.texture**2) & (rest > rules.hidden_texture**2 * texture)
+        ground_mean = cv2.blur(ground, size)
+        texture = cv2.blur(ground * ground, size) - ground_mean * ground_mean
+        hides = (texture > rules.texture**2) & (variance > rules.hidden_texture**2 * texture)
+        hides &= np.abs(mean) > rules.hiding_brightness
         rough = (((variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)) | hides).view(np.uint8)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.rough_core_px, rules.rough_core_px))
         thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
@@ -177,13 +174,3 @@ class Background:
         seen = np.count_nonzero(settled & watched)
         least = self.rules.relit_share * max(int(seen), 0.5 * int(np.count_nonzero(watched)))
         return bool(np.count_nonzero(settled & changed & watched) > least)
-
-
-def _fine_scatter(
-    plane: NDArray[np.float32], inside: NDArray[np.float32], size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Mean square of what is finer than ``_FINE`` in windows of ``size``, of the pixels ``inside`` alone."""
-    coarse = cv2.blur(plane * inside, _FINE) / np.maximum(cv2.blur(inside, _FINE), 1e-6)
-    fine = (plane - coarse) * inside
-    scatter: NDArray[np.float32] = cv2.blur(fine * fine, size) / np.maximum(cv2.blur(inside, size), 1e-6)
-    return scatter

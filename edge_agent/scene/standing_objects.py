@@ -51,7 +51,7 @@ class ObjectRules:
     """A region that touches a thing and is smaller than this share of it is a part of it that was not seen at first."""
     check_s: float = 5.0
     """How often a standing thing is asked again whether it is a ghost: its surroundings may have been hidden."""
-    close_share: float = 0.6
+    close_share: float = 0.45
     """Gaps narrower than this share of the smallest thing's side belong to a thing (spokes, handles): 11 cm."""
     margin_px: int = 4
     """The background learns nothing so near to a thing: its blurred border is neither."""

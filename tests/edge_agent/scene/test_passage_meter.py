@@ -329,3 +329,50 @@ def test_media_time_is_the_only_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", forbidden)
     assert width(Watch().show(Deck().picture(), 6)) == pytest.approx(4.0, abs=0.01)
     assert START.tzinfo is not None
+
+
+@pytest.mark.footage
+@pytest.mark.parametrize(
+    ("name", "corners", "size_m"),
+    [
+        ("video03_1fps", ((20, 470), (530, 470), (470, 20), (190, 20)), (4.9, 9.0)),
+        ("video05_1fps", ((120, 440), (600, 420), (560, 170), (90, 150)), (6.0, 6.0)),
+    ],
+)
+def test_a_bag_left_on_a_real_pavement_is_found_and_nothing_before(
+    footage: Path, name: str, corners: tuple[tuple[float, float], ...], size_m: tuple[float, float]
+) -> None:
+    """By day and by infrared night, with the people that a person marked. The metres are a guess at the place."""
+    folder = footage / "real" / "aboda"
+    (event, *_) = json.loads((folder / f"{name}.truth.json").read_text())["events"]
+    metres = ((0.0, 0.0), (size_m[0], 0.0), size_m, (0.0, size_m[1]))
+    given = CalibrationConfig(points=tuple(PointPair(px=px, m=m) for px, m in zip(corners, metres, strict=True)))
+    zone = PassageZone(
+        id="deck",
+        scenario="passage",
+        polygon=corners,
+        ends=((corners[0], corners[1]), (corners[2], corners[3])),
+        calibration=given,
+    )
+    meter = PassageMeter(zone, Calibration.from_config(given), (720, 480))
+    found_s, early = None, []
+    for entry in json.loads((folder / name / "labels.json").read_text())["frames"]:
+        boxes = [label["bbox"] for label in entry["boxes"] if label["class"] == "person"]
+        people = Detections(
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.full(len(boxes), 0.8, np.float32),
+            ("person",) * len(boxes),
+            (ClassGroup.PERSON,) * len(boxes),
+        )
+        image = cv2.imread(str(folder / name / entry["file"]))
+        passage = meter.measure(frame(image, entry["t"]), SEEING, people, ())
+        x1, y1, x2, y2 = event["box"]
+        for obstacle in passage.obstacles:
+            left, top, right, bottom = obstacle.box
+            if left < x2 and right > x1 and top < y2 and bottom > y1 and entry["t"] >= event["from_s"]:
+                found_s = found_s if found_s is not None else entry["t"]
+            elif entry["t"] < event["from_s"]:
+                early.append((entry["t"], obstacle.box))
+    assert early == []
+    assert found_s is not None
+    assert found_s - event["from_s"] <= 15
