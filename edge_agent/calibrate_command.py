@@ -42,8 +42,8 @@ class _Wrong(click.ClickException):
 def calibrate(config_path: Path, camera_id: str, out: Path | None, at_s: float) -> None:
     """Check a camera's calibration and draw a 1 m grid on its passages.
 
-    Prints, for each passage, how far the calibration disagrees with itself, how wide and long the passage is when it
-    is empty, and how well a width can be known at its near and far end. Exit code 0 if every calibration holds,
+    Prints, for each passage, how far the calibration disagrees with itself (residual), how wide and long the passage is
+    when it is empty, what a pixel spans at its near and far end, and how well its width is known. Exit code 0 if every calibration holds,
     1 if one is refused or the picture cannot be had, 2 if the configuration is wrong.
     """
     try:
@@ -60,7 +60,7 @@ def calibrate(config_path: Path, camera_id: str, out: Path | None, at_s: float) 
     drawn_on = camera.size or (frame.width, frame.height)
     picture = frame.image if camera.size is None else _resized(frame, drawn_on)
     table = Table(title=f"camera {camera_id}: calibration")
-    for column in ("zone", "disagreement", "clear width, empty", "length", "1 px near", "1 px far", "width known to"):
+    for column in ("zone", "residual", "empty", "length", "1 px near", "1 px far", "known to"):
         table.add_column(column, justify="left" if column == "zone" else "right")
     refused = []
     for zone in zones:
@@ -118,7 +118,7 @@ def _resized(frame: Frame, size: tuple[int, int]) -> np.ndarray[tuple[int, ...],
 
 def _disagreement(calibration: Calibration) -> str:
     if not calibration.redundant:
-        return "unknown (no spare points)"
+        return "none to spare"
     return f"{100 * calibration.residual_m:.1f} cm"
 
 

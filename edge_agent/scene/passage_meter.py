@@ -47,7 +47,7 @@ class MeterRules:
     """A region of change of which this share lies in a stay's box is that stay,"""
     same_thing_s: float = 5.0
     """if the stay did not begin so much earlier (what stood there before is not what has come),"""
-    filled_share: float = 0.2
+    filled_share: float = 0.35
     """and if such regions fill this share of its box: a small thing before a large one is another thing."""
     tight_iou: float = 0.5
     """From this overlap on the region's own box is the better box of the stay: it is good to a pixel."""
