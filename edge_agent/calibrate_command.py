@@ -43,8 +43,8 @@ def calibrate(config_path: Path, camera_id: str, out: Path | None, at_s: float) 
     """Check a camera's calibration and draw a 1 m grid on its passages.
 
     Prints, for each passage, how far the calibration disagrees with itself (residual), how wide and long the passage is
-    when it is empty, what a pixel spans at its near and far end, and how well its width is known. Exit code 0 if every calibration holds,
-    1 if one is refused or the picture cannot be had, 2 if the configuration is wrong.
+    when it is empty, what a pixel spans at its near and far end, and how well its width is known. Exit code 0 if
+    every calibration holds, 1 if one is refused or the picture cannot be had, 2 if the configuration is wrong.
     """
     try:
         config = load_config(config_path)
