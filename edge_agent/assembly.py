@@ -29,6 +29,7 @@ from edge_agent.ledger import Ledger
 from edge_agent.pictures import IncidentPictures
 from edge_agent.pipeline import KeepingJudge, Meter, Parts, Pipeline
 from edge_agent.scenarios.parking import ParkingJudge
+from edge_agent.scenarios.passage import RULES as PASSAGE_RULES
 from edge_agent.scenarios.passage import PassageJudge
 from edge_agent.scenarios.schedule import in_force
 from edge_agent.scene.calibration import Calibration, CalibrationError
@@ -151,15 +152,17 @@ def build_pipeline(
     if problems:
         raise ConfigError(problems)
     schedules = {zone.id: partial(in_force, zone.schedule, site.site) for zone in zones}
+    memory = SceneMemory(camera.id, camera.period_s, rules)
     judges: list[KeepingJudge] = [
         ParkingJudge(zone, schedules[zone.id])
         if isinstance(zone, ParkingZone)
-        else PassageJudge(zone, schedules[zone.id])
+        else PassageJudge(
+            zone, schedules[zone.id], replace(PASSAGE_RULES, gap_s=max(PASSAGE_RULES.gap_s, memory.gap_s))
+        )
         for zone in zones
     ]
     card = detector.card
     model_version = f"{card.name}@{card.sha256[:12]}"
-    memory = SceneMemory(camera.id, camera.period_s, rules)
     return Pipeline(
         Parts(
             health=CameraHealth(),
