@@ -166,7 +166,7 @@ def test_a_still_that_is_refused_for_good_does_not_hold_up_the_others(
     upload.want("i", [box.keep(picture) for picture in PICTURES])
     upload.start()
     service.wait_for(2)
-    until(lambda: upload.status().pending == 0)
+    until(lambda: upload.status().pending == 0 and upload.status().uploaded == 2)
     status = upload.status()
     assert (status.uploaded, status.given_up, status.failures) == (2, 1, 0)
     assert box.store.path_of(hashlib.sha256(PICTURES[0]).hexdigest()).exists()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.end_to_end.running import ENVIRONMENT, ROOT, Store
@@ -113,7 +114,12 @@ def test_a_program_that_dies_ends_the_demo_with_its_last_words(tmp_path: Path) -
 def test_ctrl_c_ends_both_programs(tmp_path: Path) -> None:
     out = tmp_path / "out"
     demo = subprocess.Popen(
-        [*PLAY, "--out", str(out), "--keep"], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, text=True
+        [*PLAY, "--out", str(out), "--keep"],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a background job would ignore it
     )
     try:
         give_up = time.monotonic() + 30
