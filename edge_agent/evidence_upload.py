@@ -300,8 +300,8 @@ class EvidenceUpload:
             self._backoff.reset()
             if not self._keep:
                 self._discard(wanted.sha256)
-        self._list.settle(wanted.sha256)
-        with self._lock:
+        with self._lock:  # so that a status never shows it neither pending nor done
+            self._list.settle(wanted.sha256)
             if result is _Result.DONE:
                 self._status = replace(self._status, uploaded=self._status.uploaded + 1)
                 _log.info("still_uploaded", file=wanted.sha256, incident=wanted.incident_id[:8])
