@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,7 @@ from edge_agent.config import CameraConfig, ConfigError
 from edge_agent.detection.detector import Detector
 from edge_agent.incident_event import IncidentEvent, IncidentPhase
 from edge_agent.pipeline import Observation, Pipeline
+from edge_agent.progress import AbandonedError, Progress, Step
 from edge_agent.scenarios.finding import Scenario
 from edge_agent.scene.camera_state import CameraState, CameraStateChange
 from edge_agent.state_file import StateFile
@@ -92,6 +94,7 @@ class CameraRunner:
         self._saved_s = float("-inf")
         self.ended = threading.Event()
         self.failed = False
+        self.progress = Progress()
         self.thread = threading.Thread(target=self._run, name=f"camera-{camera.id}", daemon=True)
 
     def start(self) -> None:
@@ -106,6 +109,17 @@ class CameraRunner:
         """Begin without what earlier runs knew. Only before ``start``."""
         self._state_file.remove()
 
+    def abandon(self) -> bool:
+        """Leave a thread behind that hangs in its source: what it knew is kept, and it can do nothing any more.
+
+        False if it does not wait for its source now.
+        """
+        self.stop()
+        if not self.progress.abandon():
+            return False
+        self._keep_state()
+        return True
+
     def _run(self) -> None:
         wait_s = RETRY_FIRST_S
         try:
@@ -113,6 +127,7 @@ class CameraRunner:
                 try:
                     self._play()
                 except SourceError as error:
+                    self.progress.enter(Step.KEEPING)
                     self._keep_state()  # the next attempt goes on from it
                     self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
                     if not self._patient:
@@ -120,10 +135,13 @@ class CameraRunner:
                         self._log.error("source_failed", error=str(error))
                         break
                     self._log.error("source_failed", error=str(error), retry_in_s=wait_s)
+                    self.progress.enter(Step.WAITING)
                     self._stop.wait(wait_s)
                     wait_s = min(wait_s * 2, RETRY_LAST_S)
                     continue
                 break
+        except AbandonedError:
+            self._log.warning("abandoned_thread_ended")
         except ConfigError as error:
             self.failed = True
             self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
@@ -134,18 +152,27 @@ class CameraRunner:
             self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
             self._log.exception("camera_failed")
         finally:
-            self._keep_state()
+            with suppress(AbandonedError):
+                self.progress.enter(Step.KEEPING)
+                self._keep_state()
+                self.progress.enter(Step.ENDED)
             self.ended.set()
 
     def _play(self) -> None:
+        self.progress.enter(Step.READING)
         self._source = open_source(self.camera, self._site.site.time_zone)
         for pipeline, frame in self._new_frames(self._source):
+            self.progress.enter(Step.WAITING)
             self._pace.wait(frame, self._stop)
             if self._stop.is_set():
                 return
             with self._detecting:
+                self.progress.enter(Step.ANALYSING)
                 observation = pipeline.process(frame)
+            self.progress.enter(Step.KEEPING)
             self._take(observation)
+            self.progress.enter(Step.READING)
+        self.progress.enter(Step.KEEPING)
         last = self._last
         self._turn(CameraState.ENDED, last.frame.captured_at if last else datetime.now(UTC))
         self._log.info("recording_ended", frames=self._source.counts.frames_analysed)
@@ -162,6 +189,7 @@ class CameraRunner:
                     self._pipeline = pipeline
             if after is not None and frame.captured_at <= after:
                 skipped += 1
+                self.progress.enter(Step.READING)
                 continue
             if skipped:
                 self._log.info("recording_resumed", frames_known=skipped, at_s=round(frame.media_time_s, 3))
