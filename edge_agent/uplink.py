@@ -96,6 +96,7 @@ class Uplink:
         self._stop_at_s: float | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._alive_at_s = time.monotonic()
 
     def start(self) -> None:
         """Start the thread; returns at once. An aggregator that is away is waited for. May be called once."""
@@ -135,6 +136,11 @@ class Uplink:
             in_flight_events=session.on_the_way if session is not None else 0,
             ack_latency=self._latency.snapshot(),
         )
+
+    def silent_s(self) -> float:
+        """Seconds without a sign of life from the thread; 0 while it only waits before another attempt."""
+        waits = self.status().state in (UplinkState.BACKING_OFF, UplinkState.REFUSED)
+        return 0.0 if waits else time.monotonic() - self._alive_at_s
 
     # -- the thread ----------------------------------------------------------------------------------------------
 
@@ -204,6 +210,7 @@ class Uplink:
 
     def _woken(self) -> None:
         self._wake_pending = False
+        self._alive_at_s = time.monotonic()
 
     def _welcomed(self, clock_offset_s: float | None) -> None:
         self._enter(UplinkState.CONNECTED)
@@ -212,6 +219,7 @@ class Uplink:
         _log.info("uplink_connected", address=self._address, clock_offset_s=clock_offset_s)
 
     def _enter(self, state: UplinkState) -> None:
+        self._alive_at_s = time.monotonic()
         with self._lock:
             if state is self._status.state:
                 return

@@ -176,7 +176,7 @@ class Session:
 
     def _next_due_s(self) -> float:
         now = time.monotonic()
-        due = [now + self._settings.max_heartbeat_s]
+        due = [now + self._settings.look_every_s]
         due += [each for each in (self._deadline_s, self._batch_due_s) if each is not None]
         if self._flight is not None:
             if self._flight.waiting_since_s is not None:

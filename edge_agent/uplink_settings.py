@@ -40,6 +40,8 @@ class UplinkSettings:
     max_heartbeat_s: float = 3600.0
     max_pause_s: float = 3600.0
     """Longest throttle or drain that is obeyed, so that a wrong number cannot silence an agent for good."""
+    look_every_s: float = 30.0
+    """Longest without a look at what there is to do: by it the uplink shows that it lives."""
     keepalive_time_s: float = 60.0
     """Between pings on a silent connection. The aggregator must permit it, else it ends streams as too_many_pings."""
     keepalive_timeout_s: float = 20.0
