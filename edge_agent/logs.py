@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import threading
 from typing import Any, TextIO
@@ -11,17 +10,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-# Up to the last @ before a space: passwords hold slashes and more than they may, and hiding too much does no harm.
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"<>]*@")
-_SECRET = re.compile(
-    r"(?P<name>[?&](?:password|passwd|pwd|pass|token|access_token|api_?key|key|secret|sig|signature|auth)=)[^&\s#'\"]+",
-    re.IGNORECASE,
-)
-
-
-def redact(text: str) -> str:
-    """The text with the credentials of every URL in it made unreadable."""
-    return _SECRET.sub(r"\g<name>***", _USER_INFO.sub(r"\g<scheme>***@", text))
+from edge_agent.redaction import redacted as redact
 
 
 def _redact_value(value: Any) -> Any:

@@ -36,7 +36,7 @@ def as_before() -> Iterator[None]:
         ("rtsp://admin:hunter2@10.0.0.5:554/stream", "rtsp://***@10.0.0.5:554/stream"),
         ("rtsp://admin:p@ss@10.0.0.5/", "rtsp://***@10.0.0.5/"),
         ("open https://token@host/a failed", "open https://***@host/a failed"),
-        ("http://h/snap.jpg?user=a&password=hunter2&x=1", "http://h/snap.jpg?user=a&password=***&x=1"),
+        ("http://h/snap.jpg?user=a&password=hunter2&x=1", "http://h/snap.jpg?user=***&password=***&x=1"),
         ("http://h/?ACCESS_TOKEN=abc", "http://h/?ACCESS_TOKEN=***"),
         ("two rtsp://a:b@h/ and rtsp://c:d@i/", "two rtsp://***@h/ and rtsp://***@i/"),
         ("mail me at someone@example.org", "mail me at someone@example.org"),
