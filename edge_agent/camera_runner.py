@@ -114,11 +114,18 @@ class CameraRunner:
 
         False if it does not wait for its source now.
         """
-        self.stop()
         if not self.progress.abandon():
             return False
+        self.stop()
         self._keep_state()
+        self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
         return True
+
+    def follow(self, before: CameraRunner) -> None:
+        """Count on from the runner that had this camera before. Only before ``start``."""
+        self._tally = before._tally
+        with before._lock:
+            self._state, self._state_since = before._state, before._state_since
 
     def _run(self) -> None:
         wait_s = RETRY_FIRST_S
