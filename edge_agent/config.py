@@ -17,7 +17,9 @@ from pydantic.dataclasses import dataclass
 
 from edge_agent.config_fields import Address, DayMinutes, Identifier, Point, Polygon, Seconds, TimeZone, Weekday
 from edge_agent.config_file import ConfigError, ConfigFile
+from edge_agent.capture.source_kind import DEVICES, SourceKind, kind_of
 from edge_agent.detection.detections import ClassGroup
+from edge_agent.stream_config import SourceText, StreamConfig
 
 __all__ = [
     "AgentConfig",
@@ -26,6 +28,7 @@ __all__ = [
     "ParkingZone",
     "PassageZone",
     "Schedule",
+    "StreamConfig",
     "Zone",
     "load_camera",
     "load_config",
@@ -182,22 +185,34 @@ class DetectionConfig:
 class CameraConfig:
     """A fixed view, or a recording that replays as one.
 
-    ``source`` is a video file or a folder of stills with an ``index.json``; ``start_time`` is the time of its first
-    frame (with an offset, or in the site's time zone), else the file's own, else 1970-01-01. ``size`` is the picture
-    (width, height) on which polygons were drawn, if it is not the frame's own. ``period_s`` is the sampling period.
+    ``source`` is an address (RTSP, HTTP), a device, a video file or a folder of stills with an ``index.json``; ``loop``
+    plays a video file as a camera that never ends. ``start_time`` is the time of a recording's first frame (with an
+    offset, or in the site's time zone), else the file's own, else 1970-01-01. ``size`` is the picture (width, height)
+    on which polygons were drawn, if it is not the frame's own. ``period_s`` is the sampling period.
     """
 
     id: Identifier
-    source: Annotated[str, Field(min_length=1)]
+    source: SourceText
     zones: tuple[Zone, ...] = ()
     start_time: datetime | None = None
     period_s: Annotated[float, Field(gt=0, le=3600)] = 1.0
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
     calibration: CalibrationConfig | None = None
     detection: DetectionConfig = Field(default_factory=DetectionConfig)
+    loop: bool = False
+    stream: StreamConfig = Field(default_factory=StreamConfig)
+
+    @property
+    def kind(self) -> SourceKind:
+        """What ``source`` names."""
+        return kind_of(self.source, loop=self.loop)
 
     @model_validator(mode="after")
     def _consistent(self) -> CameraConfig:
+        if self.loop and kind_of(self.source).is_live:
+            raise ValueError("loop is for video files: this source never ends by itself")
+        if self.stream.username is not None and "@" in self.source.partition("://")[2].partition("/")[0]:
+            raise ValueError("the source names a user already: take the user out of it, or username out of stream")
         _refuse_twins("zone", [zone.id for zone in self.zones])
         for zone in self.zones:
             if isinstance(zone, PassageZone) and zone.calibration is None and self.calibration is None:
@@ -298,6 +313,19 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
+class LifetimeConfig:
+    """What the agent does to run for months: when a camera's thread counts as stuck, what it may take of the box.
+
+    ``max_memory_bytes`` None: six tenths of the machine's memory, or three quarters of its control group's limit.
+    """
+
+    stuck_after_s: Annotated[float, Field(ge=5)] = 60.0
+    max_stuck_threads: Annotated[int, Field(ge=0)] = 3
+    max_memory_bytes: Annotated[int, Field(ge=64 * 1024 * 1024)] | None = None
+    max_written_bytes_per_day: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class AgentConfig:
     """The whole file. ``version`` is the hash of the file's text, stamped on every incident."""
 
@@ -312,6 +340,7 @@ class AgentConfig:
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     evidence: EvidenceConfig = Field(default_factory=EvidenceConfig)
     queue: QueueConfig = Field(default_factory=QueueConfig)
+    lifetime: LifetimeConfig = Field(default_factory=LifetimeConfig)
     version: str = ""
 
     @model_validator(mode="after")
@@ -349,7 +378,7 @@ def load_config(path: Path) -> AgentConfig:
     cameras = data.get("cameras")
     for camera in cameras if isinstance(cameras, list) else ():
         if isinstance(camera, dict):
-            _resolve(camera, "source", path.parent)
+            _resolve_camera(camera, path.parent)
     data.setdefault("state_dir", str(path.parent / "state"))
     return file.validate(_AGENT, data)
 
@@ -358,11 +387,18 @@ def load_camera(file: ConfigFile, data: Any, at: tuple[str | int, ...], base: Pa
     """Check a camera section that stands inside another YAML file, at path ``at`` of it."""
     if isinstance(data, dict):
         data = dict(data)
-        _resolve(data, "source", base)
+        _resolve_camera(data, base)
     return file.validate(_CAMERA, data, at)
+
+
+def _resolve_camera(camera: dict[str, Any], base: Path) -> None:
+    _resolve(camera, "source", base)
+    if isinstance(camera.get("stream"), dict):
+        _resolve(camera["stream"], "password_file", base)
 
 
 def _resolve(section: dict[str, Any], key: str, base: Path) -> None:
     value = section.get(key)
-    if isinstance(value, str) and value and "://" not in value:
+    # A device keeps its name: those under /dev/v4l/by-id are links whose target changes when it is plugged in anew.
+    if isinstance(value, str) and value and "://" not in value and not value.startswith(DEVICES):
         section[key] = str((base / Path(value).expanduser()).resolve())
