@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,25 +12,33 @@ from clearway.v1 import ingest_pb2
 
 from edge_agent import __version__, wire
 from edge_agent.assembly import Site, load_detectors
-from edge_agent.camera_runner import CameraRunner, Pace, change_time, said
+from edge_agent.box import read_box
+from edge_agent.camera_runner import CameraRunner, Pace
 from edge_agent.certificate_keeper import keeper_for
-from edge_agent.config import AgentConfig
-from edge_agent.detection.detector import Detector
+from edge_agent.config import AgentConfig, CameraConfig
+from edge_agent.emission import Emission
 from edge_agent.evidence_store import EvidenceStore
 from edge_agent.evidence_upload import EvidenceUpload
-from edge_agent.metrics import MetricsServer
-from edge_agent.outbox import EventKind, Outbox
-from edge_agent.pipeline import Observation
-from edge_agent.state_file import StateFile
-from edge_agent.status import AgentSnapshot, BuildInfo
+from edge_agent.lifetime import QUEUE_SILENT_S, UPLINK_SILENT_S, Lifetime, Pulse, Vital
+from edge_agent.outbox import Outbox
+from edge_agent.reload import all_again, check_reload
+from edge_agent.removed_cameras import retire, state_file_of
+from edge_agent.service_manager import ServiceManager
+from edge_agent.status import AgentSnapshot, BuildInfo, LifetimeStatus
+from edge_agent.status_server import StatusServer
+from edge_agent.supervisor import Supervisor
 from edge_agent.uplink import Uplink, versions
 
 FLUSH_S = 10.0
 """Longest that a stopping agent waits for the aggregator to take what is queued; the rest waits on the disk."""
 EVIDENCE_FLUSH_S = 5.0
 """Longest that a stopping agent goes on with stills once the events are through; the rest waits on the disk."""
-STOP_S = 15.0
-"""Longest that a stopping agent waits for a camera to finish its frame."""
+LOOK_EVERY_S = 0.5
+"""How often the main thread sees to everything."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Agent:
@@ -44,52 +51,60 @@ class Agent:
     """
 
     def __init__(
-        self, config: AgentConfig, *, speed: float | None = 1.0, fresh: bool = False, patient: bool = True
+        self,
+        config: AgentConfig,
+        *,
+        speed: float | None = 1.0,
+        fresh: bool = False,
+        patient: bool = True,
+        manager: ServiceManager | None = None,
     ) -> None:
         self._config = config
+        self._speed = speed
+        self._patient = patient
+        self._manager = manager or ServiceManager()
         self._log = structlog.get_logger("agent")
         self._state_dir = Path(config.state_dir)
         self._detecting = threading.Lock()
-        detectors = load_detectors(config.cameras, config.model, config.models_dir, config.threads)
-        self._build = BuildInfo(__version__, _models(detectors), config.version)
+        self._detectors = load_detectors(config.cameras, config.model, config.models_dir, config.threads)
+        self._build = self._build_of(config)
         self._outbox = Outbox(self._state_dir, config.queue.max_bytes, config.queue.when_full)
         self._evidence = (
             EvidenceStore(self._state_dir / "evidence", config.evidence.max_bytes) if config.evidence.enabled else None
         )
-        site = Site.of(config, self._evidence)
-        self.runners = tuple(
-            CameraRunner(
-                camera,
-                site,
-                detectors[camera.id],
-                self._detecting,
-                StateFile(self._state_dir / "cameras" / f"{camera.id}.json"),
-                self._emit,
-                Pace(speed),
-                patient=patient,
-            )
-            for camera in config.cameras
-        )
-        if fresh:
-            for runner in self.runners:
-                runner.forget()
+        self._site = Site.of(config, self._evidence)
         self._certificate = keeper_for(config, self._certificate_changed)
+        self._versions = versions(__version__, self._build.model, config.version)
         self.uplink = None if config.aggregator is None else self._make_uplink(config)
         self._evidence_upload = self._make_evidence_upload(config)
-        self._metrics: MetricsServer | None = None
+        self._emission = Emission(self._outbox, self._evidence_upload, _utc_now)
+        self.supervisor = Supervisor(
+            self._make_runner,
+            config.cameras,
+            stuck_after_s=config.lifetime.stuck_after_s,
+            max_stuck_threads=config.lifetime.max_stuck_threads,
+            patient=patient,
+        )
+        if fresh:
+            for runner in self.supervisor.runners:
+                runner.forget()
+        self._queue_pulse = Pulse("queue-pulse", self._outbox.status)
+        self._lifetime = Lifetime(config.lifetime, self.supervisor, self._vitals(), self._manager, self._summary)
+        self._reloads = (True, _utc_now())
+        self._server: StatusServer | None = None
 
     def start(self) -> None:
-        """Begin. Raises ``MetricsError`` if the metrics address cannot be used, before anything else has begun."""
-        self._metrics = MetricsServer(
-            self._config.metrics.listen, self.snapshot, per_camera=self._config.metrics.per_camera
-        )
+        """Begin. Raises ``ConfigError`` if the metrics address cannot be used, before anything else has begun."""
+        metrics = self._config.metrics
+        self._server = StatusServer(metrics.listen, self.snapshot, per_camera=metrics.per_camera)
         self._log.info(
             "agent_started",
             agent=self._config.id,
             version=__version__,
             model=self._build.model,
-            metrics_port=self._metrics.port,
+            metrics_port=self._server.port,
             aggregator=self._config.aggregator.address if self._config.aggregator else None,
+            memory_ceiling_bytes=self._lifetime.ceiling_bytes,
         )
         if self._certificate is not None:
             self._certificate.start()
@@ -97,79 +112,149 @@ class Agent:
             self.uplink.start()
         if self._evidence_upload is not None:
             self._evidence_upload.start()
-        for runner in self.runners:
-            runner.start()
+        self._retire(self._config.cameras)
+        self._queue_pulse.start()
+        self.supervisor.start()
+        self._manager.ready(self._summary())
 
-    def wait(self, stop: threading.Event, *, until_end: bool) -> None:
-        """Return when told to stop or, with ``until_end``, when every recording has ended."""
-        while not stop.wait(0.2):
-            if until_end and all(runner.ended.is_set() for runner in self.runners):
+    def wait(self, stop: threading.Event, *, until_end: bool, reload: threading.Event | None = None) -> None:
+        """See to everything until told to stop or, with ``until_end``, until every recording has ended.
+
+        Raises ``HopelessError`` when only a new process can go on; ``stop`` the agent all the same.
+        """
+        while not stop.wait(LOOK_EVERY_S):
+            if reload is not None and reload.is_set():
+                return
+            self._lifetime.look()
+            if until_end and all(runner.ended.is_set() for runner in self.supervisor.runners):
                 return
 
-    def stop(self) -> None:
+    def reload(self, wanted: AgentConfig) -> None:
+        """Go on by another configuration. Cameras whose section is as it was go on untouched.
+
+        Raises ``ConfigError`` with everything that is wrong, and ``ModelError``: nothing has changed then. Raises
+        ``HopelessError`` if a camera that is to end hangs.
+        """
+        self._manager.reloading()
+        running = self._config
+        check_reload(running, wanted)
+        detectors = load_detectors(
+            wanted.cameras, wanted.model, wanted.models_dir, wanted.threads, self._detectors.values()
+        )
+        again = all_again(running, wanted)
+        self._config, self._detectors = wanted, detectors
+        self._site = Site.of(wanted, self._evidence)
+        self._build = self._build_of(wanted)
+        self.supervisor.change(wanted.cameras, all_again=again)
+        self._lifetime.use(wanted.lifetime)
+        self._retire(wanted.cameras)
+        self._versions.CopyFrom(versions(__version__, self._build.model, wanted.version))
+        if self.uplink is not None:
+            self.uplink.reconnect()
+        self._reloads = (True, _utc_now())
+        before = {camera.id: camera for camera in running.cameras}
+        after = {camera.id: camera for camera in wanted.cameras}
+        self._log.info(
+            "config_reloaded",
+            config=wanted.version,
+            added=sorted(after.keys() - before.keys()),
+            removed=sorted(before.keys() - after.keys()),
+            changed=sorted(name for name in after.keys() & before.keys() if again or after[name] != before[name]),
+        )
+        self._manager.ready(self._summary())
+
+    def reload_refused(self, problems: Iterable[str]) -> None:
+        """Say why the agent goes on by the configuration that it has."""
+        self._reloads = (False, self._reloads[1])
+        for problem in problems:
+            self._log.error("config_not_reloaded", problem=problem, config=self._config.version)
+        self._manager.ready(self._summary())
+
+    def stop(self, why: str = "told to stop") -> None:
         """Finish the frames at work, keep the state, let the queue drain for a while."""
-        for runner in self.runners:
-            runner.stop()
-        give_up = time.monotonic() + STOP_S
-        for runner in self.runners:
-            runner.thread.join(max(give_up - time.monotonic(), 0.0))
+        self._manager.stopping(why)
+        self.supervisor.stop()
+        self._queue_pulse.stop()
         if self._certificate is not None:
             self._certificate.stop()
         if self.uplink is not None:
             self.uplink.stop(FLUSH_S)
         if self._evidence_upload is not None:
             self._evidence_upload.stop(EVIDENCE_FLUSH_S)
-        if self._metrics is not None:
-            self._metrics.close()
+        if self._server is not None:
+            self._server.close()
         status = self._outbox.status()
         self._outbox.close()
-        self._log.info("agent_stopped", queued_events=status.pending_events)
+        self._log.info("agent_stopped", why=why, queued_events=status.pending_events)
 
     @property
     def failed(self) -> bool:
         """True if a camera ended for another reason than the end of its recording."""
-        return any(runner.failed for runner in self.runners)
+        return any(runner.failed for runner in self.supervisor.runners)
 
     def snapshot(self) -> AgentSnapshot:
         """How everything is now."""
+        reloaded, reloaded_at = self._reloads
         return AgentSnapshot(
-            taken_at=datetime.now(UTC),
+            taken_at=_utc_now(),
             build=self._build,
-            cameras=tuple(runner.activity() for runner in self.runners),
+            cameras=tuple(runner.activity() for runner in self.supervisor.runners),
             queue=self._outbox.status(),
             uplink=self.uplink.status() if self.uplink is not None else None,
             evidence_bytes=self._evidence.size_bytes if self._evidence is not None else 0,
             certificate_not_after=self._certificate.not_after if self._certificate is not None else None,
             evidence_upload=self._evidence_upload.status() if self._evidence_upload is not None else None,
+            box=read_box(self._state_dir),
+            lifetime=LifetimeStatus(
+                supervisor=self.supervisor.status(),
+                main_silent_s=self._lifetime.silent_s(),
+                memory_ceiling_bytes=self._lifetime.ceiling_bytes,
+                written_bytes_a_day=self._lifetime.wear.bytes_a_day,
+                write_budget_bytes=self._config.lifetime.max_written_bytes_per_day,
+                reload_successful=reloaded,
+                reloaded_at=reloaded_at,
+            ),
         )
 
-    def _emit(self, runner: CameraRunner, observation: Observation) -> None:
-        """Commit what a frame gave to the queue: only then does it count as emitted."""
-        now = datetime.now(UTC)
-        camera = runner.camera.id
-        if observation.changes:
-            self._outbox.append(
-                [
-                    wire.camera_state_event(camera, change, change_time(observation, change), now).SerializeToString()
-                    for change in observation.changes
-                ],
-                EventKind.CAMERA_STATE,
-            )
-        if self._evidence_upload is not None:  # first: a kill in between costs nothing, and after it a picture
-            for event in observation.events:
-                self._evidence_upload.want(event.incident_id, [picture.sha256 for picture in event.evidence])
-        if observation.events:
-            self._outbox.append(
-                [wire.event(event, now).SerializeToString() for event in observation.events], EventKind.INCIDENT
-            )
-        for change in observation.changes:
-            self._log.info("camera_" + change.to_state.value, camera=camera, before=change.from_state.value)
-        for event in observation.events:
-            self._log.info("incident_" + event.phase.value, camera=camera, **said(event))
+    def _make_runner(self, camera: CameraConfig) -> CameraRunner:
+        return CameraRunner(
+            camera,
+            self._site,
+            self._detectors[camera.id],
+            self._detecting,
+            state_file_of(self._state_dir / "cameras", camera.id),
+            self._emission.observed,
+            Pace(self._speed),
+            patient=self._patient,
+        )
+
+    def _retire(self, cameras: Iterable[CameraConfig]) -> None:
+        retire(self._state_dir / "cameras", [camera.id for camera in cameras], self._emission.ended)
+
+    def _vitals(self) -> tuple[Vital, ...]:
+        queue = Vital("queue", QUEUE_SILENT_S, self._queue_pulse.silent_s)
+        return (queue,) if self.uplink is None else (queue, Vital("uplink", UPLINK_SILENT_S, self.uplink.silent_s))
+
+    def _summary(self) -> str:
+        """One line for a person: cameras by state, the queue, the connection."""
+        states: dict[str, int] = {}
+        for runner in self.supervisor.runners:
+            state = runner.activity().status.state.value
+            states[state] = states.get(state, 0) + 1
+        position = self._outbox.position()
+        parts = [", ".join(f"{count} {state}" for state, count in sorted(states.items()))]
+        parts.append(f"{position.next_seq - position.lowest_unacked_seq} events queued")
+        parts.append(f"uplink {self.uplink.status().state.value}" if self.uplink is not None else "no aggregator")
+        return f"cameras: {'; '.join(parts)}"
+
+    def _build_of(self, config: AgentConfig) -> BuildInfo:
+        cards = {detector.card.name: detector.card for detector in self._detectors.values()}
+        models = ", ".join(f"{name}@{card.sha256[:12]}" for name, card in sorted(cards.items()))
+        return BuildInfo(__version__, models, config.version)
 
     def _heartbeat(self) -> ingest_pb2.Heartbeat:
-        cameras = tuple(runner.activity().status for runner in self.runners)
-        message = wire.heartbeat(cameras, self._outbox.status(), datetime.now(UTC))
+        cameras = tuple(runner.activity().status for runner in self.supervisor.runners)
+        message = wire.heartbeat(cameras, self._outbox.status(), _utc_now())
         if self._certificate is not None and self._certificate.not_after is not None:
             message.certificate_not_after.CopyFrom(wire.timestamp(self._certificate.not_after))
         return message
@@ -189,7 +274,7 @@ class Agent:
             self._heartbeat,
             insecure=aggregator.insecure,
             credentials=self._certificate.credentials if self._certificate is not None else None,
-            versions=versions(__version__, self._build.model, config.version),
+            versions=self._versions,
         )
 
     def _make_evidence_upload(self, config: AgentConfig) -> EvidenceUpload | None:
@@ -211,8 +296,3 @@ class Agent:
     def _events_wait(self) -> bool:
         position = self._outbox.position()
         return position.lowest_unacked_seq < position.next_seq
-
-
-def _models(detectors: Mapping[str, Detector]) -> str:
-    cards = {detector.card.name: detector.card for detector in detectors.values()}
-    return ", ".join(f"{name}@{card.sha256[:12]}" for name, card in sorted(cards.items()))

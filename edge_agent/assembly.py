@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -67,10 +67,17 @@ def card_of(camera: CameraConfig, model: str, models_dir: str | Path | None) -> 
 
 
 def load_detectors(
-    cameras: tuple[CameraConfig, ...], model: str, models_dir: str | Path | None, threads: int | None
+    cameras: tuple[CameraConfig, ...],
+    model: str,
+    models_dir: str | Path | None,
+    threads: int | None,
+    known: Iterable[Detector] = (),
 ) -> Mapping[str, Detector]:
-    """One detector for each camera's id; cameras with the same model share one. Raises ``ModelError``."""
-    loaded: dict[tuple[str, float], Detector] = {}
+    """One detector for each camera's id; cameras with the same model share one, also with those that are ``known``.
+
+    Raises ``ModelError``.
+    """
+    loaded = {(detector.card.sha256, detector.card.memory_score): detector for detector in known}
     by_camera = {}
     for camera in cameras:
         card = card_of(camera, model, models_dir)

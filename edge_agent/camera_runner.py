@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +27,8 @@ from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, ZoneS
 
 STATE_EVERY_S = 30.0
 """How often a camera's state is kept while nothing happens: a restart costs this much of a dwell at most."""
+PERIODS_KEPT = 10
+"""The period kept is measured over so many frames: long enough to be even, short enough to show what is now."""
 RETRY_FIRST_S = 1.0
 RETRY_LAST_S = 60.0
 """Waits before a source that failed is opened again, doubling from the first to the last."""
@@ -92,6 +94,8 @@ class CameraRunner:
         self._state = CameraState.STARTING
         self._state_since = datetime.now(UTC)
         self._saved_s = float("-inf")
+        self._taken_s: float | None = None
+        self._recent_s: deque[float] = deque(maxlen=PERIODS_KEPT + 1)
         self.ended = threading.Event()
         self.failed = False
         self.progress = Progress()
@@ -223,6 +227,8 @@ class CameraRunner:
         self._emit(self, observation)
         with self._lock:
             self._last = observation
+            self._taken_s = time.monotonic()
+            self._recent_s.append(observation.frame.media_time_s)
             if observation.view.state is not self._state:
                 self._state, self._state_since = observation.view.state, observation.frame.captured_at
             for event in observation.events:
@@ -265,6 +271,15 @@ class CameraRunner:
                     IncidentCount(zone, scenario, phase, events)
                     for (zone, scenario, phase), events in self._tally.incidents.items()
                 ),
+                period_s=self.camera.period_s,
+                period_kept_s=(
+                    (self._recent_s[-1] - self._recent_s[0]) / (len(self._recent_s) - 1)
+                    if len(self._recent_s) > 1
+                    else None
+                ),
+                last_frame_age_s=None if self._taken_s is None else time.monotonic() - self._taken_s,
+                frames_untimed=counts.timestamps_missing + counts.timestamps_wrong if counts else 0,
+                state_bytes=self._state_file.written_bytes,
             )
 
 

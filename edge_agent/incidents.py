@@ -83,6 +83,10 @@ class IncidentBook:
             if held.event.incident_id == incident_id:
                 self.open[key] = replace(held, event=replace(held.event, evidence=evidence))
 
+    def supersede(self, moment: Moment) -> tuple[IncidentEvent, ...]:
+        """Close everything that is open: the camera is no longer watched."""
+        return tuple(self._nobody_speaks_of(set(), moment))
+
     def dump(self) -> dict[str, Any]:
         """The open incidents, and how often those of whom were closed, as JSON values."""
         return {

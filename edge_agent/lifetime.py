@@ -8,11 +8,13 @@ process in order, and a main thread that hangs is ended by the watchdog.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import structlog
 
@@ -187,8 +189,15 @@ def end_for_sure(after_s: float, exit_code: int) -> None:
 
     def end() -> None:
         _log.error("agent_ended_hard", after_s=after_s)
-        os._exit(exit_code)
+        end_now(exit_code)
 
     timer = threading.Timer(after_s, end)
     timer.daemon = True
     timer.start()
+
+
+def end_now(exit_code: int) -> NoReturn:
+    """End the process without waiting for threads that hang: the interpreter's own end might wait for them."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)

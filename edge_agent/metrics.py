@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Protocol
 
-from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,17 +14,16 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from edge_agent.config_file import ConfigError
+from edge_agent.box import BoxReading
+from edge_agent.camera_metrics import MAX_CAMERAS, PREFIX, of_cameras, of_zones
 from edge_agent.evidence_upload_status import EvidenceUploadStatus
-from edge_agent.incident_event import IncidentPhase
+from edge_agent.health import troubles
 from edge_agent.queue_status import QueueStatus
 from edge_agent.scene.camera_state import CameraState
-from edge_agent.scene.stay import StayState
-from edge_agent.status import AgentSnapshot, CameraActivity, ZoneStatus
+from edge_agent.status import AgentSnapshot, LifetimeStatus
 from edge_agent.uplink_state import UplinkState, UplinkStatus
 
-PREFIX = "clearway_agent_"
-_WIDTH_STATES = ("measured", "unknown")
+__all__ = ["PREFIX", "AgentCollector"]
 
 
 class AgentCollector(Collector):
@@ -48,19 +44,28 @@ class AgentCollector(Collector):
         build.add_metric([], {"version": now.build.version, "model": now.build.model, "config": now.build.config})
         yield build
         yield _gauge("cameras", "Cameras of this agent.", len(now.cameras))
+        in_state = GaugeMetricFamily(f"{PREFIX}cameras_in_state", "Cameras in each state.", labels=["state"])
+        for state in CameraState:
+            in_state.add_metric([state.value], sum(camera.status.state is state for camera in now.cameras))
+        yield in_state
+        yield _gauge("healthy", "1 while /healthz answers 200.", float(not troubles(now)))
         yield _gauge("evidence_bytes", "Bytes of evidence on this box.", now.evidence_bytes)
         if now.certificate_not_after is not None:
             ends = now.certificate_not_after.timestamp()
             yield _gauge("certificate_not_after_seconds", "When the agent's certificate ends, Unix time.", ends)
         if self._per_camera:
-            yield from _cameras(now.cameras)
-            yield from _zones(now.cameras)
+            yield from of_cameras(now.cameras[:MAX_CAMERAS])
+            yield from of_zones(now.cameras[:MAX_CAMERAS])
         if now.queue is not None:
             yield from _queue(now.queue, now.taken_at)
         if now.uplink is not None:
             yield from _uplink(now.uplink)
         if now.evidence_upload is not None:
             yield from _evidence_upload(now.evidence_upload)
+        if now.box is not None:
+            yield from _box(now.box)
+        if now.lifetime is not None:
+            yield from _lifetime(now.lifetime, per_camera=self._per_camera)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -69,76 +74,6 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
     return CounterMetricFamily(PREFIX + name, text, value=value)
-
-
-def _cameras(cameras: tuple[CameraActivity, ...]) -> Iterator[Metric]:
-    state = GaugeMetricFamily(f"{PREFIX}camera_state", "1 for the state the camera is in.", labels=["camera", "state"])
-    seconds = CounterMetricFamily(
-        f"{PREFIX}camera_state_seconds", "Media time that the camera spent in each state.", labels=["camera", "state"]
-    )
-    frames = CounterMetricFamily(f"{PREFIX}frames", "Frames by what became of them.", labels=["camera", "result"])
-    last = GaugeMetricFamily(
-        f"{PREFIX}last_frame_timestamp_seconds", "Capture time of the last analysed frame.", labels=["camera"]
-    )
-    inference = CounterMetricFamily(f"{PREFIX}inference_seconds", "Time spent in the detector.", labels=["camera"])
-    inferences = CounterMetricFamily(f"{PREFIX}inferences", "Runs of the detector.", labels=["camera"])
-    stays = GaugeMetricFamily(f"{PREFIX}stays", "Things that stand in view.", labels=["camera", "state"])
-    for activity in cameras:
-        status, name = activity.status, activity.status.camera
-        spent = dict(status.state_s)
-        for each in CameraState:
-            state.add_metric([name, each.value], float(each is status.state))
-            seconds.add_metric([name, each.value], spent.get(each, 0.0))
-        for result, count in (
-            ("analysed", status.frames_analysed),
-            ("skipped", activity.frames_skipped),
-            ("broken", status.frames_broken),
-        ):
-            frames.add_metric([name, result], count)
-        if status.last_frame_at is not None:
-            last.add_metric([name], status.last_frame_at.timestamp())
-        inference.add_metric([name], activity.inference_s)
-        inferences.add_metric([name], activity.inferences)
-        for stay_state in StayState:
-            stays.add_metric([name, stay_state.value], sum(stay.state is stay_state for stay in status.stays))
-    yield from (state, seconds, frames, last, inference, inferences, stays)
-
-
-def _zones(cameras: tuple[CameraActivity, ...]) -> Iterator[Metric]:
-    opened = GaugeMetricFamily(f"{PREFIX}incidents_open", "Incidents open now.", labels=["camera", "zone"])
-    events = CounterMetricFamily(
-        f"{PREFIX}incidents",
-        "Incident events since the agent started.",
-        labels=["camera", "zone", "scenario", "phase"],
-    )
-    width = GaugeMetricFamily(
-        f"{PREFIX}passage_clear_width_meters",
-        "Clear width of the passage; absent while unknown.",
-        labels=["camera", "zone"],
-    )
-    width_state = GaugeMetricFamily(
-        f"{PREFIX}passage_clear_width_state", "1 for whether there is a width.", labels=["camera", "zone", "state"]
-    )
-    for activity in cameras:
-        name = activity.status.camera
-        for zone in activity.status.zones:
-            opened.add_metric([name, zone.zone], zone.open_incidents)
-            _add_width(width, width_state, name, zone)
-            counted = {each.phase: each.events for each in activity.incidents if each.zone == zone.zone}
-            for phase in IncidentPhase:
-                events.add_metric([name, zone.zone, zone.scenario.value, phase.value], counted.get(phase, 0))
-    yield from (opened, events, width, width_state)
-
-
-def _add_width(width: GaugeMetricFamily, width_state: GaugeMetricFamily, camera: str, zone: ZoneStatus) -> None:
-    if zone.clear_width is None:
-        return
-    value = zone.clear_width.width_m
-    if value is not None:
-        width.add_metric([camera, zone.zone], value)
-    now = "unknown" if value is None else "measured"
-    for each in _WIDTH_STATES:
-        width_state.add_metric([camera, zone.zone, each], float(each == now))
 
 
 def _queue(queue: QueueStatus, taken_at: datetime) -> Iterator[Metric]:
@@ -186,50 +121,58 @@ def _evidence_upload(upload: EvidenceUploadStatus) -> Iterator[Metric]:
     yield _counter("evidence_sent_bytes", "Bytes of stills that were sent.", upload.sent_bytes)
 
 
-class _Server(Protocol):
-    server_port: int
-
-    def shutdown(self) -> None: ...
-
-    def server_close(self) -> None: ...
-
-
-class MetricsServer:
-    """Serves ``/metrics`` on ``listen`` (host:port; port 0 takes a free one) until ``close``.
-
-    Raises ``ConfigError`` if the address cannot be listened on.
-    """
-
-    def __init__(self, listen: str, snapshot: Callable[[], AgentSnapshot], *, per_camera: bool = True) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # as the library has it
-        registry = CollectorRegistry()
-        registry.register(AgentCollector(snapshot, per_camera=per_camera))
-        host, _, port = listen.rpartition(":")
-        server: _Server
-        try:
-            server, self._thread = start_http_server(int(port), host.strip("[]"), registry)
-        except (OSError, OverflowError) as error:
-            raise ConfigError([f"metrics.listen: {listen} {_why(error)}"]) from error
-        self._server = server
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return self._server.server_port
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+def _box(box: BoxReading) -> Iterator[Metric]:
+    for name, text, value in (
+        ("resident_memory_bytes", "Physical memory that the agent holds.", box.resident_bytes),
+        ("threads", "Threads of the agent.", box.threads),
+        ("open_files", "Files and sockets that the agent has open.", box.open_files),
+        ("state_disk_free_bytes", "Free room on the disk that holds the agent's state.", box.state_free_bytes),
+    ):
+        if value is not None:
+            yield _gauge(name, text, value)
+    yield _counter("cpu_seconds", "Processor time of the agent.", box.cpu_s)
+    if box.written_bytes is not None:
+        yield _counter("disk_written_bytes", "Bytes that the agent had written to disks.", box.written_bytes)
+    if box.temperatures:
+        heat = GaugeMetricFamily(f"{PREFIX}temperature_celsius", "Heat of the box, by sensor.", labels=["sensor"])
+        for sensor, degrees in box.temperatures:
+            heat.add_metric([sensor], degrees)
+        yield heat
+    if box.throttled:
+        slowed = GaugeMetricFamily(
+            f"{PREFIX}throttled", "1 while a Raspberry Pi's firmware slows it down, by reason.", labels=["reason"]
+        )
+        ever = GaugeMetricFamily(
+            f"{PREFIX}throttled_since_boot", "1 if it did so since the machine started.", labels=["reason"]
+        )
+        for reason, is_now, was in box.throttled:
+            slowed.add_metric([reason], float(is_now))
+            ever.add_metric([reason], float(was))
+        yield from (slowed, ever)
 
 
-def _why(error: Exception) -> str:
-    code = error.errno if isinstance(error, OSError) else None
-    if code == errno.EADDRINUSE:
-        return "is in use: stop what listens there or name another port (port 0 takes a free one)"
-    if code in (errno.EACCES, errno.EPERM):
-        return "may not be listened on by this user: name a port above 1023"
-    if code == errno.EADDRNOTAVAIL:
-        return "is no address of this machine: use 127.0.0.1 or 0.0.0.0"
-    return f"cannot be listened on: {error}"
+def _lifetime(life: LifetimeStatus, *, per_camera: bool) -> Iterator[Metric]:
+    if life.memory_ceiling_bytes is not None:
+        yield _gauge("memory_ceiling_bytes", "Memory above which the agent starts anew.", life.memory_ceiling_bytes)
+    yield _gauge("disk_write_budget_bytes", "Bytes a day that the agent should not exceed.", life.write_budget_bytes)
+    yield _gauge("stuck_threads", "Threads left behind that hang in a camera's source.", life.supervisor.stuck_threads)
+    restarts = CounterMetricFamily(
+        f"{PREFIX}camera_restarts",
+        "Times that a camera was started again, by reason.",
+        labels=["camera", "reason"] if per_camera else ["reason"],
+    )
+    sums: dict[tuple[str, ...], int] = {}
+    for camera, reason, count in life.supervisor.restarts:
+        labels: tuple[str, ...] = (camera, reason.value) if per_camera else (reason.value,)
+        sums[labels] = sums.get(labels, 0) + count
+    for labels, count in sums.items():
+        restarts.add_metric(labels, count)
+    yield restarts
+    yield _gauge(
+        "config_reload_successful", "0 after a configuration was refused while running.", float(life.reload_successful)
+    )
+    yield _gauge(
+        "config_taken_timestamp_seconds",
+        "When the configuration in use was taken, Unix time.",
+        life.reloaded_at.timestamp(),
+    )

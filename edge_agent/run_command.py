@@ -8,11 +8,19 @@ from pathlib import Path
 from types import FrameType
 
 import click
+import structlog
 
 from edge_agent.agent import Agent
-from edge_agent.config import load_config
-from edge_agent.failures import FAILED, told
+from edge_agent.config import ConfigError, load_config
+from edge_agent.detection.model_card import ModelError
+from edge_agent.failures import FAILED, in_file, told
+from edge_agent.lifetime import end_for_sure, end_now
 from edge_agent.logs import configure_logs
+from edge_agent.service_manager import service_manager
+from edge_agent.supervisor import HopelessError
+
+HOPELESS_STOP_S = 60.0
+"""Longest that an agent which must start anew may take to end in order; then it ends all the same."""
 
 
 class _Speed(click.ParamType):  # type: ignore[type-arg]
@@ -38,24 +46,52 @@ class _Speed(click.ParamType):  # type: ignore[type-arg]
 @click.option("--until-end", is_flag=True, help="Stop when every recording has ended and the queue has drained.")
 @click.option("--fresh", is_flag=True, help="Forget what earlier runs knew of the cameras; the queue stays.")
 def run(config_path: Path, speed: float | None, until_end: bool, fresh: bool) -> None:
-    """Watch the cameras, queue what happens on disk, send it to the aggregator, serve /metrics.
+    """Watch the cameras, queue what happens on disk, send it to the aggregator, serve /metrics, /healthz and /status.
 
-    Stops cleanly on SIGTERM and Ctrl-C; stays and open incidents go on when it is started again.
+    Stops cleanly on SIGTERM and Ctrl-C; stays and open incidents go on when it is started again. SIGHUP reads the
+    configuration anew: cameras that are as they were go on untouched, and a wrong file changes nothing.
     """
     configure_logs()
-    stop = threading.Event()
+    stop, reload = threading.Event(), threading.Event()
 
     def asked_to_stop(signum: int, frame: FrameType | None) -> None:
         stop.set()
 
+    def asked_to_reload(signum: int, frame: FrameType | None) -> None:
+        reload.set()
+
     with told(config_path):
-        agent = Agent(load_config(config_path), speed=speed, fresh=fresh, patient=not until_end)
+        signal.signal(signal.SIGHUP, asked_to_reload)  # first: by default it would end a process that only starts
+        manager = service_manager()
+        agent = Agent(load_config(config_path), speed=speed, fresh=fresh, patient=not until_end, manager=manager)
         signal.signal(signal.SIGTERM, asked_to_stop)
         signal.signal(signal.SIGINT, asked_to_stop)
         agent.start()
+    why = "told to stop"
+    hopeless = False
     try:
-        agent.wait(stop, until_end=until_end)
+        while True:
+            agent.wait(stop, until_end=until_end, reload=reload)
+            if stop.is_set() or not reload.is_set():
+                break
+            reload.clear()
+            _reload(agent, config_path)
+    except HopelessError as error:
+        hopeless, why = True, str(error)
+        structlog.get_logger("agent").error("agent_must_start_anew", why=why)
+        end_for_sure(HOPELESS_STOP_S, FAILED)
     finally:
-        agent.stop()
-    if agent.failed:
+        agent.stop(why)
+    if hopeless and agent.supervisor.status().stuck_threads:
+        end_now(FAILED)
+    if hopeless or agent.failed:
         raise SystemExit(FAILED)
+
+
+def _reload(agent: Agent, config_path: Path) -> None:
+    try:
+        agent.reload(load_config(config_path))
+    except ConfigError as error:
+        agent.reload_refused([in_file(problem, config_path) for problem in error.problems])
+    except ModelError as error:
+        agent.reload_refused([str(error)])

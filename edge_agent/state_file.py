@@ -11,11 +11,12 @@ import structlog
 
 
 class StateFile:
-    """One JSON file. ``failures`` counts writes that the disk did not take."""
+    """One JSON file. ``failures`` counts writes that the disk did not take, ``written_bytes`` what it took."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failures = 0
+        self.written_bytes = 0
         self._log = structlog.get_logger("state")
 
     def write(self, state: dict[str, Any]) -> None:
@@ -27,6 +28,7 @@ class StateFile:
                 json.dump(state, file, separators=(",", ":"), allow_nan=False)
                 file.flush()
                 os.fsync(file.fileno())
+                self.written_bytes += file.tell()
             part.replace(self.path)
         except OSError as error:
             self.failures += 1

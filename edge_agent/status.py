@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
+from edge_agent.box import BoxReading
 from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.incident_event import IncidentPhase
 from edge_agent.queue_status import QueueStatus
@@ -65,13 +67,62 @@ class IncidentCount:
 
 @dataclass(frozen=True, slots=True)
 class CameraActivity:
-    """A camera's status with what only this box cares about."""
+    """A camera's status with what only this box cares about.
+
+    ``frames_late`` were due and gave way to a newer one, ``frames_untimed`` have no moment that can be believed;
+    ``period_kept_s`` is the mean distance of the last analysed frames on the stream's clock, beside the ``period_s``
+    that is asked for; ``last_frame_age_s`` is since a frame was last analysed, on the box's clock. None: not yet known.
+    ``state_bytes`` is what was written of the camera's state so far.
+    """
 
     status: CameraStatus
     frames_skipped: int = 0
     inferences: int = 0
     inference_s: float = 0.0
     incidents: tuple[IncidentCount, ...] = ()
+    period_s: float = 0.0
+    period_kept_s: float | None = None
+    last_frame_age_s: float | None = None
+    frames_late: int = 0
+    frames_untimed: int = 0
+    state_bytes: int = 0
+
+
+class RestartReason(StrEnum):
+    """Why a camera was started again."""
+
+    FAILED = "failed"
+    STUCK = "stuck"
+    RELOADED = "reloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStatus:
+    """What was done to keep cameras at work.
+
+    ``stuck_threads`` were left behind and have not come back; ``restarts`` counts by camera and reason; ``down`` are
+    the cameras that failed or hung and are not at work now.
+    """
+
+    stuck_threads: int = 0
+    restarts: tuple[tuple[str, RestartReason, int], ...] = ()
+    down: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LifetimeStatus:
+    """How the process lives. ``main_silent_s`` is since the main thread last saw to everything.
+
+    ``reload_successful`` is false after a configuration was refused; ``reloaded_at`` is when the one in use was taken.
+    """
+
+    supervisor: SupervisorStatus
+    main_silent_s: float
+    memory_ceiling_bytes: int | None
+    written_bytes_a_day: float | None
+    write_budget_bytes: int
+    reload_successful: bool
+    reloaded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +146,5 @@ class AgentSnapshot:
     evidence_bytes: int = field(default=0)
     certificate_not_after: datetime | None = None
     evidence_upload: EvidenceUploadStatus | None = None
+    box: BoxReading | None = None
+    lifetime: LifetimeStatus | None = None

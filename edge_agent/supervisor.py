@@ -15,13 +15,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 import structlog
 
 from edge_agent.camera_runner import CameraRunner
 from edge_agent.config import CameraConfig
 from edge_agent.progress import Step
+from edge_agent.status import RestartReason, SupervisorStatus
 
 RESTART_FIRST_S = 1.0
 RESTART_LAST_S = 300.0
@@ -38,25 +38,7 @@ class HopelessError(Exception):
     """Only a new process can go on; the message says why."""
 
 
-class Reason(StrEnum):
-    """Why a camera was started again."""
-
-    FAILED = "failed"
-    STUCK = "stuck"
-    RELOADED = "reloaded"
-
-
-@dataclass(frozen=True, slots=True)
-class SupervisorStatus:
-    """``stuck_threads`` were left behind and have not come back; ``restarts`` counts by camera and reason."""
-
-    stuck_threads: int = 0
-    restarts: tuple[tuple[str, Reason, int], ...] = ()
-    down: tuple[str, ...] = ()
-    """Cameras that failed or hung and are not at work now."""
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Watched:
     runner: CameraRunner
     began_s: float = 0.0
@@ -89,7 +71,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._watched = {camera.id: _Watched(make(camera)) for camera in cameras}
         self._stuck: list[threading.Thread] = []
-        self._restarts: Counter[tuple[str, Reason]] = Counter()
+        self._restarts: Counter[tuple[str, RestartReason]] = Counter()
 
     @property
     def runners(self) -> tuple[CameraRunner, ...]:
@@ -121,13 +103,14 @@ class Supervisor:
         if stuck > self.max_stuck_threads:
             raise HopelessError(f"{stuck} camera threads hang, and {self.max_stuck_threads} are tolerated")
 
-    def change(self, cameras: Iterable[CameraConfig]) -> None:
+    def change(self, cameras: Iterable[CameraConfig], *, all_again: bool = False) -> None:
         """Go on with these: what is new begins, what is gone ends, what is different is started again.
 
-        A camera that is as it was goes on untouched. Raises ``HopelessError`` if one that is to end hangs.
+        A camera that is as it was goes on untouched, unless ``all_again``. Raises ``HopelessError`` if one that is to
+        end hangs.
         """
         wanted = {camera.id: camera for camera in cameras}
-        leaving = [w for name, w in self._watched.items() if wanted.get(name) != w.runner.camera]
+        leaving = [w for name, w in self._watched.items() if all_again or wanted.get(name) != w.runner.camera]
         self._end([watched.runner for watched in leaving])
         for watched in leaving:
             if not _gone(watched.runner) and not self._leave_behind(watched.runner):
@@ -136,14 +119,14 @@ class Supervisor:
         begin = []
         for name, camera in wanted.items():
             before = self._watched.get(name)
-            if before is not None and before.runner.camera == camera:
+            if before is not None and before not in leaving:
                 following[name] = before
                 continue
             following[name] = _Watched(self._make(camera))
             begin.append(following[name])
             if before is not None:
                 following[name].runner.follow(before.runner)
-                self._restarts[name, Reason.RELOADED] += 1
+                self._restarts[name, RestartReason.RELOADED] += 1
         with self._lock:
             self._watched = following
         for watched in begin:
@@ -176,14 +159,14 @@ class Supervisor:
             return
         if runner.ended.is_set():
             if runner.failed and self._patient:
-                self._down(watched, Reason.FAILED)
+                self._down(watched, RestartReason.FAILED)
             return
         place = runner.progress.place()
         if place.silent_s <= self.stuck_after_s + runner.camera.period_s:
             return
         if place.step is Step.READING and self._leave_behind(runner):
             if self._patient:
-                self._down(watched, Reason.STUCK)
+                self._down(watched, RestartReason.STUCK)
             else:
                 runner.failed = True
                 runner.ended.set()
@@ -204,7 +187,7 @@ class Supervisor:
         )
         return True
 
-    def _down(self, watched: _Watched, reason: Reason) -> None:
+    def _down(self, watched: _Watched, reason: RestartReason) -> None:
         now = self._clock()
         if now - watched.began_s >= STABLE_S:
             watched.wait_s = RESTART_FIRST_S

@@ -15,12 +15,13 @@ from edge_agent.detection.detections import ClassGroup
 from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.incident_event import IncidentPhase
 from edge_agent.latency import LatencyHistogram
-from edge_agent.metrics import AgentCollector, MetricsServer
+from edge_agent.metrics import AgentCollector
 from edge_agent.queue_status import QueueStatus
 from edge_agent.scenarios.finding import ClearWidth, Scenario
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.scene.stay import Dwell, Stay, StayState
 from edge_agent.status import AgentSnapshot, BuildInfo, CameraActivity, CameraStatus, IncidentCount, ZoneStatus
+from edge_agent.status_server import StatusServer
 from edge_agent.uplink_state import UplinkState, UplinkStatus
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -169,7 +170,7 @@ def test_the_same_snapshot_gives_the_same_text() -> None:
 
 
 def test_metrics_are_served_until_closed() -> None:
-    server = MetricsServer("127.0.0.1:0", snapshot)
+    server = StatusServer("127.0.0.1:0", snapshot)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as response:
             assert b"clearway_agent_queue_pending_events 4.0" in response.read()
@@ -186,10 +187,10 @@ def test_a_port_in_use_is_one_clear_error() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"metrics\.listen: 127\.0\.0\.1:{port} is in use: stop what listens"):
-            MetricsServer(f"127.0.0.1:{port}", snapshot)
+            StatusServer(f"127.0.0.1:{port}", snapshot)
 
 
 @pytest.mark.parametrize("listen", ["203.0.113.7:9101", "127.0.0.1:99999"])
 def test_an_address_that_cannot_be_listened_on_is_one_clear_error(listen: str) -> None:
     with pytest.raises(ConfigError, match=rf"metrics\.listen: {listen} "):
-        MetricsServer(listen, snapshot)
+        StatusServer(listen, snapshot)
