@@ -92,6 +92,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._waiting = WaitingRoom()
         self._held_through = 0
+        self._sent_through = 0  # the highest event of this epoch that this process may have sent
         self._acked_through = 0  # an ack that the disk did not take yet
         self._refused: Gap | None = None  # losses that the disk did not take yet
         self._writable = True
@@ -100,6 +101,7 @@ class Outbox:
         try:
             state_dir.mkdir(parents=True, exist_ok=True)
             self._file = QueueFile(path, self._quota.max_pages, clock)
+            self._found_next_seq = self._file.ledger.next_seq  # what earlier processes sent is below it, if all is well
             problem = quota_problem(state_dir, max_bytes)
             self._reserve = DiskReserve(state_dir / RESERVE_NAME, JOURNAL_BYTES)
             self._reserve.keep()
@@ -237,6 +239,7 @@ class Outbox:
                 return Batch(self._file.ledger.epoch, after_seq + 1, ())
             if hold and batch.payloads:
                 self._held_through = max(self._held_through, batch.last_seq)
+                self._sent_through = max(self._sent_through, batch.last_seq)
             return batch
 
     def _record_losses(self) -> None:
@@ -297,20 +300,40 @@ class Outbox:
                 _log.error("event_rejected", seq=each.seq, reason=each.reason)
         self._file.delete_through(draft, through_seq)
 
-    def renew_epoch(self) -> None:
-        """Give the queue a new epoch, numbered from 1: the aggregator knows more of this one than the file does.
+    def is_behind(self, stored_through: int) -> bool:
+        """True if the aggregator's highest stored event of this epoch is none that this queue can have sent.
 
-        So it is when the file was put back from a copy: sequences would be given out twice, and the aggregator would
-        take new events for old ones. If the disk does not take it the epoch stays.
+        So it is when the file was put back from a copy, or a commit was lost from the end of its journal. What was
+        appended since it was opened has the sequences of events that are stored already.
+        """
+        with self._lock:
+            return stored_through >= max(self._found_next_seq, self._sent_through + 1)
+
+    def renew_epoch(self, stored_through: int) -> None:
+        """Give the queue a new epoch, numbered from 1: it ``is_behind`` what the aggregator has stored.
+
+        Events that were in the file when it was opened are stored and are deleted; those appended since go on under
+        the new epoch. If the disk does not take it the epoch stays.
         """
         with self._lock:
             self._held_through = 0
+            stored = min(stored_through, self._found_next_seq - 1)
             try:
-                self._write(self._file.renumber)
+                self._write(partial(self._begin_epoch, stored))
             except _FILE_ERRORS as error:
                 self._can_go_on(error)
             else:
+                self._forget_epoch()
                 _log.warning("queue_epoch_renewed")
+
+    def _begin_epoch(self, stored: int, draft: Ledger) -> None:
+        self._file.delete_through(draft, stored)
+        self._file.renumber(draft)
+
+    def _forget_epoch(self) -> None:
+        """What is known of an epoch holds no more for the next."""
+        self._held_through = self._acked_through = self._sent_through = 0
+        self._found_next_seq = 1
 
     # -- everybody's side ----------------------------------------------------------------------------------------
 
@@ -357,7 +380,7 @@ class Outbox:
     def _can_go_on(self, error: sqlite3.Error | DamagedError, wanted_bytes: int = 0) -> bool:
         """What to do about an error of the file: true if it is worth trying again. Other errors are raised."""
         if is_damage(error) or self._file.broken:
-            self._held_through = self._acked_through = 0
+            self._forget_epoch()
             try:
                 self._file.start_anew(str(error))
             except (OSError, *_FILE_ERRORS) as worse:

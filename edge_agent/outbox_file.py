@@ -13,6 +13,8 @@ import structlog
 
 from edge_agent import wire
 from edge_agent.gap import Gap, GapReason
+from edge_agent.outbox_journal import has_lost_commits
+from edge_agent.outbox_lock import FolderLock
 from edge_agent.outbox_repair import Salvage, salvage, set_aside
 from edge_agent.outbox_schema import (
     PAGE_BYTES,
@@ -54,8 +56,18 @@ class QueueFile:
         self._clock = clock
         self._set_aside: tuple[Path, int] | None = None
         self.broken = False
+        self._lock = FolderLock(path.parent)
         try:
-            self._db = connect(path, max_pages)
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self) -> None:
+        try:
+            if has_lost_commits(self.path, PAGE_BYTES):  # before SQLite sees it, and writes back what it thinks is all
+                raise DamagedError("commits in its journal cannot be read")
+            self._db = connect(self.path, self._max_pages)
             self.ledger = load_ledger(self._db)
         except DamagedError as error:
             self._start_anew(str(error))
@@ -113,6 +125,7 @@ class QueueFile:
     def close(self) -> None:
         """Write the journal back and let go of the file."""
         self._db.close()
+        self._lock.release()
 
     @contextmanager
     def transaction(self) -> Iterator[Ledger]:

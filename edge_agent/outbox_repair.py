@@ -8,7 +8,8 @@ import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge_agent.outbox_schema import DamagedError, Ledger, event_checksum, load_ledger
+from edge_agent.outbox_journal import has_lost_commits
+from edge_agent.outbox_schema import PAGE_BYTES, DamagedError, Ledger, event_checksum, load_ledger
 
 KEPT_FILES = 2
 """Damaged files that are kept for a person to look at; older ones go, since each may be as large as the quota."""
@@ -70,24 +71,54 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What one way of opening a damaged file shows: sound events by sequence."""
+
+    ledger: Ledger | None
+    events: dict[int, tuple[str, int, bytes]]
+    gaps: tuple[tuple[str, int, int, int, int, int], ...]
+
+
 def salvage(path: Path) -> Salvage:
-    """Read what a damaged file still gives; never raises for what is in it."""
+    """Read what a damaged file still gives; never raises for what is in it.
+
+    The file is read with its journal and without: where the journal is damaged, SQLite may show older pages of it in
+    place of newer ones that the file has.
+    """
+    journal_lost = has_lost_commits(path, PAGE_BYTES)
+    without_journal = _view(f"{path.absolute().as_uri()}?immutable=1")
+    with_journal = _view(path.absolute().as_uri())
+    views = [with_journal, without_journal]
+    ledger = max((view.ledger for view in views if view.ledger), key=lambda one: one.next_seq, default=None)
+    if ledger is None:
+        fullest = max(views, key=lambda view: len(view.events))
+        return Salvage(_in_order(fullest.events), fullest.gaps, None, None)
+    alike = [view for view in views if view.ledger is not None and view.ledger.epoch == ledger.epoch]
+    head = max(view.ledger.head_seq for view in alike if view.ledger is not None)
+    events = {seq: row for view in reversed(alike) for seq, row in view.events.items() if seq >= head}
+    gaps = next((view.gaps for view in alike if view.gaps), ())
+    if journal_lost:
+        return Salvage(_in_order(events), gaps, ledger, None)
+    following = max(ledger.next_seq, max(events, default=0) + 1)
+    missing = sorted(set(range(head, following)) - set(events))
+    bounds = (missing[0], missing[-1]) if missing else (0, 0)
+    return Salvage(_in_order(events), gaps, ledger, len(missing), *bounds)
+
+
+def _in_order(events: dict[int, tuple[str, int, bytes]]) -> tuple[tuple[str, int, bytes], ...]:
+    return tuple(row for _, row in sorted(events.items()))
+
+
+def _view(uri: str) -> _View:
     try:
-        db = sqlite3.connect(path, timeout=0, isolation_level=None)
+        db = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
     except sqlite3.Error:
-        return Salvage((), (), None, None)
+        return _View(None, {}, ())
     try:
-        ledger = _ledger(db)
-        events = _events(db, ledger)
-        gaps = _gaps(db)
+        return _View(_ledger(db), _events(db), _gaps(db))
     finally:
         db.close()
-    kept = tuple(row for _, row in events)
-    if ledger is None:
-        return Salvage(kept, gaps, None, None)
-    missing = sorted(set(range(ledger.head_seq, ledger.next_seq)) - {seq for seq, _ in events})
-    bounds = (missing[0], missing[-1]) if missing else (0, 0)
-    return Salvage(kept, gaps, ledger, len(missing), *bounds)
 
 
 def _ledger(db: sqlite3.Connection) -> Ledger | None:
@@ -97,7 +128,7 @@ def _ledger(db: sqlite3.Connection) -> Ledger | None:
         return None
 
 
-def _events(db: sqlite3.Connection, ledger: Ledger | None) -> list[tuple[int, tuple[str, int, bytes]]]:
+def _events(db: sqlite3.Connection) -> dict[int, tuple[str, int, bytes]]:
     """Every event whose checksum fits, from both ends of the table: a bad page in between hides only itself."""
     found: dict[int, tuple[str, int, bytes]] = {}
     for order in ("ASC", "DESC"):
@@ -106,22 +137,19 @@ def _events(db: sqlite3.Connection, ledger: Ledger | None) -> list[tuple[int, tu
                 seq, kind, emitted_us, checksum, payload = row
                 if seq in found and order == "DESC":
                     break
-                if _sound(seq, kind, emitted_us, checksum, payload, ledger):
+                if _sound(seq, kind, emitted_us, checksum, payload):
                     found[seq] = (kind, emitted_us, payload)
         except sqlite3.Error:
             continue  # what was read before the bad page counts; the loss itself is counted by the caller
-    return sorted(found.items())
+    return found
 
 
-def _sound(
-    seq: object, kind: object, emitted_us: object, checksum: object, payload: object, ledger: Ledger | None
-) -> bool:
+def _sound(seq: object, kind: object, emitted_us: object, checksum: object, payload: object) -> bool:
     return (
         isinstance(seq, int)
         and isinstance(kind, str)
         and isinstance(emitted_us, int)
         and isinstance(payload, bytes)
-        and (ledger is None or ledger.head_seq <= seq < ledger.next_seq)
         and checksum == event_checksum(seq, kind, emitted_us, payload)
     )
 

@@ -294,11 +294,12 @@ class Session:
         if self._flight is not None or self._position is None or self._hello_at is None:
             raise ProtocolError("welcome came twice, or before hello")
         position, settings = self._position, self._settings
-        if welcome.committed_seq >= position.next_seq:
-            self._outbox.renew_epoch()
+        if self._outbox.is_behind(welcome.committed_seq):
+            self._outbox.renew_epoch(welcome.committed_seq)
             raise _EndedError(
                 EndKind.LOST,
-                f"the aggregator has event {welcome.committed_seq} of a queue whose last is {position.next_seq - 1}",
+                f"the aggregator has event {welcome.committed_seq} of this queue, which never sent it: it was put back "
+                f"from a copy, or has lost its end, and goes on under a new epoch",
             )
         self._outbox.ack(position.epoch, welcome.committed_seq)
         self._flight = Flight(

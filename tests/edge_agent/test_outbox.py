@@ -137,13 +137,30 @@ def test_a_renewed_epoch_keeps_the_events_and_numbers_them_from_one(tmp_path: Pa
         before = outbox.status().epoch
         put(outbox, b"event a", b"event b", b"event c")
         outbox.ack(before, 1)
-        outbox.renew_epoch()
+        outbox.renew_epoch(50)
         renewed = outbox.status().epoch
         assert renewed != before
         assert everything(outbox) == {1: b"event b", 2: b"event c"}
     with queue(tmp_path) as outbox:
         assert (outbox.status().epoch, outbox.status().quarantined_files) == (renewed, 0)
         assert put(outbox, b"event d") == range(3, 4)
+
+
+def test_a_queue_that_lost_its_end_goes_on_under_a_new_epoch_with_what_was_appended_since(tmp_path: Path) -> None:
+    with queue(tmp_path) as outbox:
+        put(outbox, b"event a", b"event b")
+    with queue(tmp_path) as outbox:
+        epoch = outbox.status().epoch
+        assert put(outbox, b"event c", b"event d") == range(3, 5)
+        assert not outbox.is_behind(2)
+        assert outbox.is_behind(3), "this process has not sent it, and the file did not hold it"
+        outbox.peek(2, 1, 1, hold=True)
+        assert not outbox.is_behind(3), "by now it may have been sent"
+        assert outbox.is_behind(4)
+        outbox.renew_epoch(4)
+        assert outbox.status().epoch != epoch
+        assert everything(outbox) == {1: b"event c", 2: b"event d"}, "what the file held is stored, the rest is not"
+        assert not outbox.is_behind(0)
 
 
 def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:

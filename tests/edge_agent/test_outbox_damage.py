@@ -155,9 +155,10 @@ def test_a_damaged_journal_never_stops_the_queue(tmp_path: Path, variant: int) -
     outbox.append([b"event new"], EventKind.INCIDENT)
     assert list(everything(outbox).values())[-1] == b"event new"
     outbox.close()
-    assert [each for each in left.values() if each.startswith(b"event")] == [
-        event(number) for number in range(1, len(left) + 1)
-    ]
+    kept = [each for each in left.values() if each.startswith(b"event")]
+    assert kept == [event(number) for number in range(1, len(kept) + 1)]
+    if variant % 2 == 0 and len(kept) < 29:  # the last commit may be what a power cut left, and that was never promised
+        assert [gap.reason for gap in gaps_in(left)] == [GapReason.QUEUE_DAMAGED], "commits lost behind it are said"
 
 
 def test_counts_and_losses_survive_in_the_new_file_under_a_new_epoch(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class QueueMachine(RuleBasedStateMachine):
     def make(self, policy: str) -> None:
         self.policy = policy
         self.outbox = Outbox(self.folder / "0", QUOTA, policy)
+        self.found_next_seq = 1
 
     @rule(count=st.integers(1, 12), size=st.sampled_from([0, 300, 3000, 9000]))
     def append(self, count: int, size: int) -> None:
@@ -80,6 +81,7 @@ class QueueMachine(RuleBasedStateMachine):
         folder = self.outbox._file.path.parent
         self.outbox.close()
         self.outbox = Outbox(folder, QUOTA, self.policy)
+        self.found_next_seq = self.outbox.position().next_seq
         self.held = None
 
     @rule()
@@ -93,14 +95,17 @@ class QueueMachine(RuleBasedStateMachine):
             shutil.copy(each, copy / each.name)
         self.outbox.close()
         self.outbox = Outbox(copy, QUOTA, self.policy)
+        self.found_next_seq = self.outbox.position().next_seq
         self.held = None
 
     @precondition(lambda self: self.taken)
     @rule()
     def renew(self) -> None:
-        """All sequences move down, so that the first is 1 again."""
-        down = self.outbox.position().lowest_unacked_seq - 1
-        self.outbox.renew_epoch()
+        """What was found on opening is stored; all other sequences move down, so that the first is 1 again."""
+        self.acked = max(self.acked, self.found_next_seq - 1)
+        down = max(self.outbox.position().lowest_unacked_seq - 1, self.found_next_seq - 1)
+        self.outbox.renew_epoch(10**6)
+        self.found_next_seq = 1
         self.taken = {seq - down: payload for seq, payload in self.taken.items() if seq > down}
         self.acked = max(0, self.acked - down)
         self.held = None

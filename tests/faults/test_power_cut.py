@@ -127,18 +127,19 @@ def cut_queue(folder: Path, disk: RecordedDisk, seed: int, tune: Callable[[Outbo
         left, status = everything(outbox), outbox.status()
         outbox.close()
         look_again(place / "outbox.sqlite")
-        assert (status.quarantined_files, status.shed_events) == (0, 0), "a power cut is no damage"
         assert sorted(left) == list(range(status.lowest_unacked_seq, status.next_seq))
-        broken = [
-            f"event {seq} is lost or changed"
-            for seq, payload in said.committed.items()
-            if seq > said.ack_begun and left.get(seq) != payload
-        ]
+        due = {seq: payload for seq, payload in said.committed.items() if seq > said.ack_begun}
+        broken = [f"event {seq} is lost" for seq, payload in due.items() if payload not in left.values()]
+        if (status.quarantined_files, status.shed_events) != (0, 0):
+            broken.append("the cut was taken for damage")
+        elif any(left.get(seq, payload) != payload for seq, payload in due.items()):
+            broken.append("a sequence has changed its event")
         if status.next_seq <= max(said.committed, default=0):
             broken.append(f"sequence {status.next_seq} would be given out twice")
         if status.lowest_unacked_seq <= said.ack_done:
             broken.append("an ack was forgotten")
-        assert {payload for seq, payload in left.items() if seq not in said.committed} <= said.offered
+        if not broken:
+            assert {payload for seq, payload in left.items() if seq not in said.committed} <= said.offered
         yield broken
         # Whatever is there now is what the next life begins with.
         epoch = status.epoch if said.committed else b""
@@ -165,7 +166,8 @@ def test_the_queue_keeps_every_commit_and_every_ack_through_power_cuts(
 def test_the_same_cuts_lose_events_of_a_queue_that_does_not_wait_for_the_disk(
     tmp_path: Path, disk: RecordedDisk
 ) -> None:
-    lost = sum("lost" in " ".join(broken) for broken in cut_queue(tmp_path, disk, 0, hasty))
+    lost = sum("is lost" in " ".join(broken) for broken in cut_queue(tmp_path, disk, 0, hasty))
+    print(f"{lost} of {CUTS} cuts lost committed events")
     assert lost > CUTS // 10
 
 
@@ -273,7 +275,9 @@ def test_the_store_keeps_every_event_that_it_acknowledged_through_power_cuts(
 def test_the_same_cuts_lose_acknowledged_events_of_a_store_that_does_not_wait_for_the_disk(
     tmp_path: Path, disk: RecordedDisk
 ) -> None:
-    assert sum(bool(broken) for broken in cut_store(tmp_path, disk, 0, hasty=True)) > CUTS // 10
+    lost = sum(bool(broken) for broken in cut_store(tmp_path, disk, 0, hasty=True))
+    print(f"{lost} of {CUTS} cuts lost acknowledged events")
+    assert lost > CUTS // 10
 
 
 # -- both ------------------------------------------------------------------------------------------------------------
