@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from aggregator.store.schema import agents, camera_states
+from aggregator.store.tallies import Grown, StreetOf, TallyBook
 from aggregator.store.upsert import insert_or, replace_all
+
+Kept = tuple[bytes, datetime]
+"""A heartbeat in its protobuf encoding, and when it came."""
+
+_AT_ONCE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +28,27 @@ class CameraNote:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatNote:
+    """An agent's last heartbeat in its protobuf encoding.
+
+    ``grown`` says by how much the agent's sums grew since the heartbeat that the store holds; it is given that one if
+    it did not come at ``kept_at``, else None. It answers None if the store's is the newer one of the two.
+    """
+
+    heartbeat: bytes
+    received_at: datetime
+    cameras: tuple[CameraNote, ...]
+    kept_at: datetime | None
+    grown: Callable[[Kept | None], Sequence[Grown] | None]
+
+
+@dataclass(frozen=True, slots=True)
 class AgentNote:
-    """When an agent was last heard, and its last heartbeat in its protobuf encoding, if it sent one."""
+    """When an agent was last heard, and its heartbeat if it sent one since the last note."""
 
     agent_id: str
     last_seen_at: datetime
-    heartbeat: bytes | None = None
-    heartbeat_at: datetime | None = None
-    cameras: tuple[CameraNote, ...] = ()
+    heartbeat: HeartbeatNote | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +67,80 @@ class AgentRow:
     heartbeat_at: datetime | None
 
 
-def list_agents(connection: Connection) -> list[AgentRow]:
-    """All agents by id."""
+def list_agents(connection: Connection, only: Sequence[str] | None = None) -> list[AgentRow]:
+    """All agents by id, or ``only`` these."""
     columns = [agents.c[name] for name in AgentRow.__dataclass_fields__]
-    return [AgentRow(**row) for row in connection.execute(select(*columns).order_by(agents.c.agent_id)).mappings()]
+    statement = select(*columns).order_by(agents.c.agent_id)
+    if only is None:
+        return [AgentRow(**row) for row in connection.execute(statement).mappings()]
+    return [
+        AgentRow(**row)
+        for part in _parts(only)
+        for row in connection.execute(statement.where(agents.c.agent_id.in_(part))).mappings()
+    ]
 
 
-def note(connection: Connection, notes: Sequence[AgentNote]) -> None:
-    """Keep what agents last said, so that it is still known after a restart."""
+def note(connection: Connection, notes: Sequence[AgentNote], street_of: StreetOf) -> None:
+    """Keep what agents last said, so that it is still known after a restart, and add up the seconds that they tell.
+
+    Both in one transaction: a heartbeat that is kept has been counted, and one that is not will be.
+    """
     ordered = sorted(notes, key=lambda one: one.agent_id)
+    said = _newer(connection, ordered, street_of)
+    seen = update(agents).where(agents.c.agent_id == bindparam("of_agent"))
     for one in ordered:
         values: dict[str, object] = {"last_seen_at": one.last_seen_at}
-        if one.heartbeat is not None:
-            values |= {"heartbeat": one.heartbeat, "heartbeat_at": one.heartbeat_at}
-        connection.execute(
-            update(agents).where(agents.c.agent_id == bindparam("of_agent")).values(values), {"of_agent": one.agent_id}
-        )
+        if one.agent_id in said:
+            values |= {"heartbeat": said[one.agent_id].heartbeat, "heartbeat_at": said[one.agent_id].received_at}
+        connection.execute(seen.values(values), {"of_agent": one.agent_id})
     rows = [
         {
-            "agent_id": one.agent_id,
+            "agent_id": agent_id,
             "camera_id": camera.camera_id,
             "state": camera.state,
             "since": camera.since,
-            "received_at": one.heartbeat_at,
+            "received_at": one.received_at,
         }
-        for one in ordered
+        for agent_id, one in sorted(said.items())
         for camera in sorted(one.cameras, key=lambda camera: camera.camera_id)
     ]
     insert_or(connection, camera_states, rows, replace_all(camera_states))
+
+
+def _newer(connection: Connection, notes: Sequence[AgentNote], street_of: StreetOf) -> dict[str, HeartbeatNote]:
+    """The heartbeats that are newer than the store's, by agent; their growth is counted.
+
+    The agents' rows stay locked, so that of two replicas the second sees what the first has counted.
+    """
+    said = {one.agent_id: one.heartbeat for one in notes if one.heartbeat is not None}
+    others = _kept_by_others(connection, said)
+    book = TallyBook(street_of)
+    newer = {}
+    for agent_id, one in said.items():
+        grown = one.grown(others.get(agent_id))
+        if grown is not None:
+            newer[agent_id] = one
+            for each in grown:
+                book.grown(agent_id, each)
+    book.write(connection)
+    return newer
+
+
+def _kept_by_others(connection: Connection, said: Mapping[str, HeartbeatNote]) -> dict[str, Kept]:
+    locked = select(agents.c.agent_id, agents.c.heartbeat_at).order_by(agents.c.agent_id)
+    changed = [
+        row.agent_id
+        for part in _parts(sorted(said))
+        for row in connection.execute(locked.where(agents.c.agent_id.in_(part)).with_for_update(key_share=True))
+        if row.heartbeat_at is not None and row.heartbeat_at != said[row.agent_id].kept_at
+    ]
+    return {
+        row.agent_id: (row.heartbeat, row.heartbeat_at)
+        for row in list_agents(connection, changed)
+        if row.heartbeat is not None and row.heartbeat_at is not None
+    }
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]

@@ -19,12 +19,13 @@ from aggregator.store.schema import (
     rejected_events,
 )
 from aggregator.store.streams import MISSING_AT_HELLO, HighWater
+from aggregator.store.tallies import StreetOf
 from aggregator.store.upsert import insert_or, replace_all
 
 Fresh = tuple[Batch, Entry]
 
 
-def take(connection: Connection, batches: Sequence[Batch], now: datetime) -> list[Outcome]:
+def take(connection: Connection, batches: Sequence[Batch], now: datetime, street_of: StreetOf) -> list[Outcome]:
     """Store what is new in ``batches``, and say for each what became of it, in the same order.
 
     High-water rows stay locked until the transaction ends, so nothing is stored twice, whoever else writes.
@@ -32,7 +33,7 @@ def take(connection: Connection, batches: Sequence[Batch], now: datetime) -> lis
     rows = streams.lock(connection, ((batch.agent_id, batch.epoch) for batch in batches))
     fresh: list[Fresh] = []
     outcomes = [_admit(connection, batch, rows.get((batch.agent_id, batch.epoch)), fresh) for batch in batches]
-    _store(connection, fresh)
+    _store(connection, fresh, street_of)
     streams.advance(
         connection, {key: row for key, row in rows.items() if row.stored or row.rejected or row.duplicates}, now
     )
@@ -74,11 +75,11 @@ def _rejected_before(connection: Connection, batch: Batch, through_seq: int) -> 
     return [(row.seq, row.reason) for row in found]
 
 
-def _store(connection: Connection, fresh: list[Fresh]) -> None:
+def _store(connection: Connection, fresh: list[Fresh], street_of: StreetOf) -> None:
     incident_rows = [(batch, entry, entry.body) for batch, entry in fresh if isinstance(entry.body, IncidentEvent)]
     changes = [(batch, entry, entry.body) for batch, entry in fresh if isinstance(entry.body, CameraChange)]
     gaps = [(batch, entry, entry.body) for batch, entry in fresh if isinstance(entry.body, Gap)]
-    fold(connection, [(batch.agent_id, entry, body) for batch, entry, body in incident_rows])
+    fold(connection, [(batch.agent_id, entry, body) for batch, entry, body in incident_rows], street_of)
     _insert(
         connection,
         incident_events,

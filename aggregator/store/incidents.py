@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, select, tuple_
 
 from aggregator.records import Entry, IncidentEvent, Phase
-from aggregator.store.schema import evidence_references, incidents, tallies
-from aggregator.store.tallies import TallyBook
+from aggregator.store.schema import evidence_references, incidents
+from aggregator.store.tallies import StreetOf, TallyBook
 from aggregator.store.upsert import insert_or, replace_all
 
 _KEYS_AT_ONCE = 400
@@ -65,7 +65,7 @@ def list_incidents(connection: Connection, query: IncidentQuery) -> list[Inciden
     return [IncidentRow(**row) for row in connection.execute(statement.limit(query.limit)).mappings()]
 
 
-def fold(connection: Connection, events: list[tuple[str, Entry, IncidentEvent]]) -> None:
+def fold(connection: Connection, events: list[tuple[str, Entry, IncidentEvent]], street_of: StreetOf) -> None:
     """Bring incidents up to date with new ``events`` (agent, entry, body), given in order of their sequences.
 
     Once closed, an incident stays as it closed: an agent that replays a recording, or restarts from an older state,
@@ -74,7 +74,7 @@ def fold(connection: Connection, events: list[tuple[str, Entry, IncidentEvent]])
     if not events:
         return
     rows = _present(connection, {(agent, body.incident_id) for agent, _, body in events})
-    book = TallyBook()
+    book = TallyBook(street_of)
     for agent, entry, body in events:
         row = rows.get((agent, body.incident_id))
         if row is None:
@@ -94,7 +94,7 @@ def fold(connection: Connection, events: list[tuple[str, Entry, IncidentEvent]])
         replace_all(incidents, keep=(*_FIXED, "first_received_at")),
     )
     insert_or(connection, evidence_references, _pictures(events))
-    insert_or(connection, tallies, book.rows(), lambda new: {"value": tallies.c.value + new.value})
+    book.write(connection)
 
 
 def _present(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -230,3 +230,17 @@ tallies = Table(
     Column("name", WORD, primary_key=True),
     Column("value", Float(53), nullable=False),
 )
+
+# The same by street, and the seconds that heartbeats told. A sum belongs to the street in which the camera stood when
+# it grew, so that no street's sum ever falls; for each agent apart, so that replicas do not wait for each other.
+street_sums = Table(
+    "street_sums",
+    metadata,
+    Column("agent_id", ID, ForeignKey("agents.agent_id"), primary_key=True),
+    Column("district", ID, primary_key=True),
+    Column("street", ID, primary_key=True),
+    Column("scenario", WORD, primary_key=True),
+    Column("kind", WORD, primary_key=True),
+    Column("name", WORD, primary_key=True),
+    Column("value", Float(53), nullable=False),
+)

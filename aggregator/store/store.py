@@ -17,6 +17,7 @@ from aggregator.store.errors import StoreError, UnstorableError, told_apart
 from aggregator.store.incidents import IncidentQuery, IncidentRow, list_incidents
 from aggregator.store.migrate import Standing
 from aggregator.store.snapshot import StoreSnapshot, take_snapshot
+from aggregator.store.tallies import StreetOf, nowhere
 
 
 def utc_now() -> datetime:
@@ -27,11 +28,13 @@ def utc_now() -> datetime:
 class Store:
     """SQLite or PostgreSQL behind one interface. Every method raises ``StoreError`` where the database does.
 
-    Methods that write are called from one thread at a time; the others from any.
+    Methods that write are called from one thread at a time; the others from any. ``street_of`` says in which street a
+    camera stands when something is counted of it.
     """
 
     def __init__(self, url: URL, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
+        self.street_of: StreetOf = nowhere
         with told_apart():
             self._writer = writing_engine(url)
             self._reader = reading_engine(url, self._writer)
@@ -90,7 +93,7 @@ class Store:
         """Keep what agents last said of themselves."""
         if notes:
             with told_apart(), self._writer.begin() as connection:
-                agents.note(connection, notes)
+                agents.note(connection, notes, self.street_of)
 
     def forget(self, before: datetime) -> int:
         """Delete a part of what is older than ``before``; returns how many rows went, 0 when all is done."""
@@ -102,10 +105,10 @@ class Store:
         with told_apart(), self._reader.begin() as connection:
             return take_snapshot(connection)
 
-    def agents(self) -> list[AgentRow]:
-        """All agents by id."""
+    def agents(self, only: Sequence[str] | None = None) -> list[AgentRow]:
+        """All agents by id, or ``only`` these."""
         with told_apart(), self._reader.begin() as connection:
-            return agents.list_agents(connection)
+            return agents.list_agents(connection, only)
 
     def incidents(self, query: IncidentQuery) -> list[IncidentRow]:
         """Incidents that fit ``query``, the last opened first."""
@@ -114,7 +117,7 @@ class Store:
 
     def _commit(self, taken: Sequence[Batch]) -> list[Outcome]:
         with told_apart(), self._writer.begin() as connection:
-            return batches.take(connection, taken, self._clock())
+            return batches.take(connection, taken, self._clock(), self.street_of)
 
     def _commit_one_by_one(self, batch: Batch) -> Outcome:
         total = Stored(batch.first_seq - 1, (), 0, 0)

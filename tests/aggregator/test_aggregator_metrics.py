@@ -132,7 +132,7 @@ def test_metrics_agree_with_the_store_before_and_after_a_restart(run: Run, sqlit
         (MetricsConfig(listen="127.0.0.1:0", max_cameras=1), {"bridge"}, 2),
     ],
 )
-def test_series_per_camera_are_capped_and_sums_stay_right(
+def test_series_per_camera_are_capped_and_the_street_has_everything(
     run: Run, sqlite_url: URL, metrics: MetricsConfig, own: set[str], folded: int
 ) -> None:
     async def scene() -> None:
@@ -140,11 +140,12 @@ def test_series_per_camera_are_capped_and_sums_stay_right(
             await say_much(service, agent)
             found = samples(scrape(service.metrics_address))
         cameras = {value for _, labels in found for name, value in labels if name == "camera"}
-        assert cameras - {""} == own
-        assert total(found, "clearway_incidents_open") == 2
-        assert total(found, "clearway_incidents_opened_total", camera="") == 3
-        assert total(found, "clearway_cameras") == 2
-        assert total(found, "clearway_camera_state_seconds_total", agent="bridge-1") == 120
+        assert cameras == own
+        assert total(found, "clearway_street_incidents_open", street="unplaced", scenario="parking", kind="parked") == 2
+        assert total(found, "clearway_street_incidents_opened_total", district="unplaced") == 3
+        assert total(found, "clearway_street_incidents_closed_total", reason="left") == 1
+        assert total(found, "clearway_street_cameras", state="dark") == 1
+        assert total(found, "clearway_street_cameras") == 3
         assert total(found, "clearway_metrics_folded_cameras") == folded
 
     run(scene())

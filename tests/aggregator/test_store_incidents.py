@@ -10,7 +10,7 @@ from clearway.v1 import incident_pb2, ingest_pb2
 from sqlalchemy.engine import URL
 
 from aggregator.records import Batch, Fenced, Hole, IncidentEvent, Opened, Opening, Stored
-from aggregator.store.agents import AgentNote, CameraNote
+from aggregator.store.agents import AgentNote, CameraNote, HeartbeatNote
 from aggregator.store.incidents import IncidentQuery
 from aggregator.store.snapshot import Place
 from aggregator.store.store import Store
@@ -134,7 +134,8 @@ def test_an_agents_own_gap_record_explains_what_was_missing_at_hello(store: Stor
 def test_a_camera_is_in_the_state_it_last_told(store: Store) -> None:
     fence = open_stream(store)
     store.commit([batch(fence, 1, camera_change("north", "DARK"), camera_change("south", "BLURRED"))])
-    store.note([AgentNote("bridge-1", NOW, b"", NOW, (CameraNote("south", "seeing", NOW),))])
+    heartbeat = HeartbeatNote(b"", NOW, (CameraNote("south", "seeing", NOW),), None, lambda _: [])
+    store.note([AgentNote("bridge-1", NOW, heartbeat)])
     assert store.snapshot().camera_states == {("bridge-1", "north"): "dark", ("bridge-1", "south"): "seeing"}
     (agent,) = store.agents()
     assert (agent.last_seen_at, agent.heartbeat, agent.heartbeat_at) == (NOW, b"", NOW)
