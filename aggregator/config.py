@@ -24,6 +24,7 @@ __all__ = [
     "CommitConfig",
     "ConfigError",
     "EvidenceConfig",
+    "LimitsConfig",
     "MetricsConfig",
     "StreamConfig",
     "TlsConfig",
@@ -131,6 +132,29 @@ class StreamConfig:
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
+class LimitsConfig:
+    """What one agent may ask of the aggregator, so that one bad agent cannot slow the others.
+
+    An agent sends a few events a minute; what is more comes after an outage. ``events_per_s`` and ``bytes_per_s``
+    bring back the 64 MiB of a full queue in half a minute, and cost a tenth of a core at most. An agent may be ahead of
+    them by ``burst_s``; then it is asked to pause, and cut if it does not. ``streams_per_minute`` bounds reconnecting:
+    each Hello is a commit. ``cameras`` and ``zones_per_camera`` bound the names that become labels of metrics, for each
+    agent. ``max_agents`` bounds who may connect where anybody may; ``max_connections`` is twice that and some.
+    ``evidence_bytes_per_s`` is for pictures, and 32 times what an agent sends unless told otherwise.
+    """
+
+    events_per_s: Annotated[float, Field(gt=0, le=1e6)] = 2000.0
+    bytes_per_s: Annotated[float, Field(ge=64 * 1024, le=1e10)] = 2.0 * MIB
+    burst_s: Annotated[float, Field(ge=1, le=3600)] = 5.0
+    streams_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 60
+    cameras: Annotated[int, Field(ge=1, le=100_000)] = 256
+    zones_per_camera: Annotated[int, Field(ge=1, le=10_000)] = 64
+    max_agents: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 25_000
+    evidence_bytes_per_s: Annotated[float, Field(ge=4096, le=1e10)] = 4.0 * MIB
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class CommitConfig:
     """How many streams' batches share one transaction, and so one wait for the disk.
 
@@ -195,8 +219,7 @@ class AggregatorConfig:
     """The whole file. ``agents`` is ``open``, or the ids of the agents that may connect.
 
     ``insecure`` serves plain text instead of TLS, to this machine alone. ``retention_days`` is how long closed
-    incidents and pictures are kept; 0 keeps them for ever. ``places`` says where cameras stand; without it all of them
-    are in the street ``unplaced``.
+    incidents and pictures are kept; 0 keeps them for ever.
     """
 
     listen: Address = DEFAULT_LISTEN
@@ -204,11 +227,11 @@ class AggregatorConfig:
     store: Annotated[URL, BeforeValidator(_store_url)] = Field(default_factory=lambda: make_url(DEFAULT_STORE))
     agents: Annotated[Literal["open"] | frozenset[str], BeforeValidator(_agents)] = "open"
     stream: StreamConfig = Field(default_factory=StreamConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
     commit: CommitConfig = Field(default_factory=CommitConfig)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     evidence: EvidenceConfig = Field(default_factory=EvidenceConfig)
     tls: TlsConfig = Field(default_factory=TlsConfig)
-    places: Path | None = None
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 400
 
     @property
@@ -314,8 +337,6 @@ def _beside(config: AggregatorConfig, folder: Path) -> AggregatorConfig:
     config = replace(config, tls=tls)
     if config.evidence.dir is not None:
         config = replace(config, evidence=replace(config.evidence, dir=folder / config.evidence.dir.expanduser()))
-    if config.places is not None:
-        config = replace(config, places=folder / config.places.expanduser())
     if config.store.get_backend_name() != "sqlite":
         return config
     database = folder / Path(config.store.database or "").expanduser()

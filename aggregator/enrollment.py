@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,12 @@ import structlog
 from clearway.v1 import enrollment_pb2
 
 from aggregator.authority import Authority, BadRequestError, Issued
+from aggregator.bounds import BadMessageError, check
 from aggregator.config import AggregatorConfig
 from aggregator.identity import Identity
 from aggregator.refusal import RefusalError
 from aggregator.register import NotGivenError, RegisterError
+from aggregator.server_options import enrollment_options
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +26,8 @@ SERVICE = "clearway.v1.EnrollmentService"
 MAX_REQUEST_BYTES = 16 * 1024
 MAX_CALLS = 16
 """Strangers may reach this port: so many at one time, the others are told to come back."""
+MAX_CONNECTIONS = 256
+"""Each is ended after some seconds, so that nobody keeps the others out."""
 
 
 class EnrollmentError(Exception):
@@ -38,7 +43,7 @@ class EnrollmentServer:
         self._authority = authority
         self._server = grpc.aio.server(
             maximum_concurrent_rpcs=MAX_CALLS,
-            options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_REQUEST_BYTES)),
+            options=enrollment_options(MAX_REQUEST_BYTES, MAX_CONNECTIONS),
         )
         methods = {
             "GetAuthority": _unary(
@@ -68,7 +73,7 @@ class EnrollmentServer:
         return enrollment_pb2.GetAuthorityResponse(ca_certificate_pem=self._authority.pem)
 
     async def _enroll(self, request: Any, context: Any) -> Any:
-        agent_id = request.agent_id
+        agent_id = await _checked(request, context, self._identity.now())
         sign = partial(_sign, self._authority, self._config, self._identity, agent_id, request.csr_der)
         redeem = partial(self._identity.register.redeem, request.token, agent_id, sign)
         issued = await _given(context, redeem, agent_id)
@@ -89,10 +94,14 @@ def renewal_handler(config: AggregatorConfig, identity: Identity) -> Any:
             )
             raise AssertionError("abort does not return")
         try:
+            check(request, identity.now())
             peer = identity.peer(context)
         except RefusalError as refusal:
             await context.abort(refusal.code, str(refusal))
             raise AssertionError("abort does not return") from refusal
+        except BadMessageError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            raise AssertionError("abort does not return") from error
         sign = partial(_sign, authority, config, identity, peer.agent_id, request.csr_der)
         issued = await _given(
             context, partial(identity.register.renew, peer.agent_id, peer.serial, sign), peer.agent_id
@@ -106,6 +115,16 @@ def renewal_handler(config: AggregatorConfig, identity: Identity) -> Any:
 
 def _sign(authority: Authority, config: AggregatorConfig, identity: Identity, agent_id: str, csr_der: bytes) -> Issued:
     return authority.sign_agent(agent_id, csr_der, config.tls.certificate_days, identity.now())
+
+
+async def _checked(request: Any, context: Any, now: datetime) -> str:
+    """The agent's name in a request whose values are within their bounds."""
+    try:
+        check(request, now)
+    except BadMessageError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        raise AssertionError("abort does not return") from error
+    return str(request.agent_id)
 
 
 async def _given(context: Any, give: Callable[[], Issued], agent_id: str) -> Issued:

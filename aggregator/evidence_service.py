@@ -13,9 +13,13 @@ import grpc
 import structlog
 from clearway.v1 import evidence_pb2, evidence_pb2_grpc
 
+from aggregator.bounds import BadMessageError, check
 from aggregator.evidence import EvidenceFolder, Held, Opening, Upload
 from aggregator.identity import Identity
+from aggregator.limits import CALL_BYTES, Allowance, Limits
+from aggregator.limits import MAX_UPLOADS as MAX_UPLOADS_OF_AN_AGENT
 from aggregator.refusal import RefusalError
+from aggregator.store.store import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +30,10 @@ SILENCE_S = 60.0
 """Without a message for so long an upload is ended, so that its file is free for the next attempt."""
 MAX_UPLOADS = 64
 """Uploads at one time; more are asked to come back, so that pictures do not take the server from events."""
+LEAST_CHUNK_BYTES = 1024
+"""A chunk of fewer bytes costs as much: it goes to a thread all the same."""
+MAX_WAIT_S = 5.0
+"""For an agent's share of the bandwidth; one that would wait longer is told to come back."""
 _THREADS = 2  # the pictures' own: a slow disk holds up pictures, not commits
 
 T = TypeVar("T")
@@ -55,7 +63,9 @@ class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
         knows: Callable[[str], bool],
         watch: WatchesEvidence,
         identity: Identity | None,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
         self._identity = identity
         self._folder = folder
         self._knows = knows
@@ -87,25 +97,31 @@ class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
 
     async def _held(self, request: Any, context: Any) -> Held:
         folder, agent_id = self._place(context)
+        _check(request)
+        await self._pace(self._limits.of(agent_id), CALL_BYTES)
         return await self._run(partial(folder.held, agent_id, request.sha256))
 
     async def _taken(self, messages: Any, context: Any) -> Held:
         folder, agent_id = self._place(context)
-        if self._uploads >= MAX_UPLOADS:
-            raise RefusalError(grpc.StatusCode.UNAVAILABLE, "busy", "too many pictures come at once: come back later")
+        allowance = self._limits.of(agent_id)
+        if self._uploads >= MAX_UPLOADS or allowance.uploads >= MAX_UPLOADS_OF_AN_AGENT:
+            raise _busy("too many pictures come at once")
         self._uploads += 1
+        allowance.uploads += 1
         try:
+            await self._pace(allowance, CALL_BYTES)
             reading = aiter(messages)
             opening = _read_opening(await _next(reading))
             upload = await self._opened(folder, agent_id, opening)
             if isinstance(upload, Held):
                 return upload
             try:
-                held = await self._receive(upload, reading)
+                held = await self._receive(upload, reading, allowance)
             finally:  # shielded: the file must be let go however often the call is cancelled
                 await asyncio.shield(asyncio.wrap_future(self._threads.submit(upload.close)))
         finally:
             self._uploads -= 1
+            allowance.uploads -= 1
         if held.complete:
             self._watch.evidence_received(agent_id, held.offset)
             log.info("picture received", agent=agent_id, sha256=opening.sha256.hex(), size_bytes=held.offset)
@@ -119,7 +135,7 @@ class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
             future.add_done_callback(_let_go)  # the thread may be opening it now
             raise
 
-    async def _receive(self, upload: Upload, reading: Any) -> Held:
+    async def _receive(self, upload: Upload, reading: Any, allowance: Allowance) -> Held:
         while True:
             message = await _next(reading)
             if message is None:
@@ -127,6 +143,15 @@ class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
             if message.WhichOneof("message") != "chunk":
                 raise _bad_message("only chunks may follow the message that opens an upload")
             await self._run(partial(upload.write, message.chunk))
+            await self._pace(allowance, max(len(message.chunk), LEAST_CHUNK_BYTES))
+
+    async def _pace(self, allowance: Allowance, size_bytes: int) -> None:
+        """Read on when the agent's share of the bandwidth allows it; until then its bytes wait on its own side."""
+        wait_s = allowance.picture(size_bytes)
+        if wait_s > MAX_WAIT_S:
+            raise _busy("pictures come faster than limits.evidence_bytes_per_s")
+        if wait_s:
+            await asyncio.sleep(wait_s)
 
     def _place(self, context: Any) -> tuple[EvidenceFolder, str]:
         said = [value for key, value in context.invocation_metadata() or () if key == AGENT_ID]
@@ -184,7 +209,19 @@ def _read_opening(message: Any) -> Opening:
     if message is None or message.WhichOneof("message") != "open":
         raise _bad_message("the first message must open the upload")
     said = message.open
+    _check(said)
     return Opening(said.sha256, said.size_bytes, said.media_type, said.offset)
+
+
+def _check(message: Any) -> None:
+    try:
+        check(message, utc_now())
+    except BadMessageError as error:
+        raise _bad_message(str(error)) from error
+
+
+def _busy(problem: str) -> RefusalError:
+    return RefusalError(grpc.StatusCode.UNAVAILABLE, "busy", f"{problem}: come back later")
 
 
 def _bad_message(problem: str) -> RefusalError:

@@ -38,6 +38,15 @@ class Peer:
     serial: str
     not_after: datetime
 
+    def must_be(self, agent_id: str) -> None:
+        """Raise ``RefusalError`` unless this is the agent's name."""
+        if self.agent_id != agent_id:
+            raise RefusalError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "wrong_identity",
+                f"the certificate is that of agent {self.agent_id!r}, and the call is made for {agent_id[:80]!r}",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class _ServerCertificate:
@@ -99,12 +108,7 @@ class Identity:
     def admit(self, context: Any, agent_id: str) -> Peer:
         """The agent at the other end, if it is the one it says. Raises ``RefusalError``."""
         peer = self.peer(context)
-        if peer.agent_id != agent_id:
-            raise RefusalError(
-                grpc.StatusCode.PERMISSION_DENIED,
-                "wrong_identity",
-                f"the certificate is that of agent {peer.agent_id!r}, and the call is made for {agent_id[:80]!r}",
-            )
+        peer.must_be(agent_id)
         return peer
 
     def refuses(self, peer: Peer) -> RefusalError | None:

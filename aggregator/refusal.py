@@ -22,6 +22,11 @@ def taken_over(agent_id: str) -> RefusalError:
     return RefusalError(grpc.StatusCode.ABORTED, "fenced", f"a newer stream of agent {agent_id!r} took over")
 
 
+def exhausted(reason: str, message: str) -> RefusalError:
+    """An agent asks for more than its share; later it may be there."""
+    return RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, reason, message)
+
+
 def store_refuses(error: StoreError) -> RefusalError:
     """Nothing of the batch was stored, and trying again later may help."""
     if isinstance(error, StoreFullError):

@@ -16,21 +16,14 @@ from aggregator.enrollment import renewal_handler
 from aggregator.evidence_service import EvidenceService
 from aggregator.refusal import RefusalError, taken_over
 from aggregator.register import LOOK_EVERY_S
-from aggregator.stream import AgentStream, Shared, Undecodable
+from aggregator.server_options import server_options
+from aggregator.stream import AgentStream
+from aggregator.stream_parts import Arrived, Shared
 
 log = structlog.get_logger(__name__)
 
 SERVICE = "clearway.v1.IngestService"
 STOP_GRACE_S = 1.0
-
-KEEPALIVE = (
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # Agents behind mobile networks ping often; the default would answer with GOAWAY too_many_pings.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_ping_strikes", 0),
-)
 
 
 class StartError(Exception):
@@ -49,15 +42,7 @@ class IngestServer:
         self._none_left = asyncio.Event()
         self._none_left.set()
         self._health = health_aio.HealthServicer()
-        limit = shared.config.stream.max_message_bytes
-        self._server = grpc.aio.server(
-            options=(
-                *KEEPALIVE,
-                ("grpc.so_reuseport", 0),  # a port in use is an error, not two servers sharing its agents
-                ("grpc.max_receive_message_length", limit),
-                ("grpc.max_send_message_length", limit),
-            )
-        )
+        self._server = grpc.aio.server(options=server_options(shared.config))
         handler = grpc.stream_stream_rpc_method_handler(
             self._connect,
             request_deserializer=_decode,
@@ -148,8 +133,8 @@ class IngestServer:
             await self._health.set(name, status)
 
 
-def _decode(data: bytes) -> Any:
+def _decode(data: bytes) -> Arrived:
     try:
-        return ingest_pb2.ConnectRequest.FromString(data)
+        return Arrived(ingest_pb2.ConnectRequest.FromString(data), len(data))
     except DecodeError:
-        return Undecodable(len(data))
+        return Arrived(None, len(data))

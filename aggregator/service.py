@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,13 +22,16 @@ from aggregator.evidence_service import EvidenceService
 from aggregator.fleet import Fleet
 from aggregator.identity import Identity, IdentityError
 from aggregator.ingest import Ingest
+from aggregator.label_sets import LabelSets
+from aggregator.limits import Limits
 from aggregator.metrics import Metrics, MetricsServer
-from aggregator.refresh import Refresher
+from aggregator.series import Snapshot
 from aggregator.server import IngestServer, StartError
 from aggregator.store.errors import StoreError
 from aggregator.store.migrate import Standing
+from aggregator.store.snapshot import StoreSnapshot
 from aggregator.store.store import Store, utc_now
-from aggregator.stream import Shared
+from aggregator.stream_parts import Shared
 
 log = structlog.get_logger(__name__)
 
@@ -63,19 +67,18 @@ class Service:
         self._store = store
         self._fleet = Fleet()
         self._metrics = Metrics(config.metrics)
-        self._refresher = Refresher(config, store, self._fleet, self._metrics)
         self._stack = AsyncExitStack()
         self.address = ""
         self.metrics_address = ""
         self.enrollment_address = ""
 
     async def start(self) -> None:
-        """Begin to serve. Raises ``StartError``, ``StoreError``, or ``ConfigError`` for places; nothing runs then."""
+        """Begin to serve. Raises ``StartError`` or ``StoreError``, with nothing left running."""
         async with AsyncExitStack() as stack:
             identity = await asyncio.to_thread(open_identity, self._config)
             self._metrics.watch_certificate(identity)
             self._fleet.restore(await asyncio.to_thread(self._store.agents))
-            await self._refresher.begin()
+            snapshot = await self._show()
             try:
                 metrics = MetricsServer(self._metrics, self._config.metrics.listen)
             except OSError as error:
@@ -87,9 +90,20 @@ class Service:
             self._ingest = await stack.enter_async_context(Ingest(self._store, self._config.commit, self._metrics))
             stack.push_async_callback(self._keep_notes)
             self._pictures = evidence_folder(self._config)
-            evidence = EvidenceService(self._pictures, self._config.knows, self._metrics, identity)
+            limits = Limits(self._config.limits, time.monotonic)
+            evidence = EvidenceService(self._pictures, self._config.knows, self._metrics, identity, limits)
             stack.push_async_callback(asyncio.to_thread, evidence.close)
-            shared = Shared(self._config, self._store, self._ingest, self._fleet, self._metrics, utc_now, identity)
+            shared = Shared(
+                self._config,
+                self._store,
+                self._ingest,
+                self._fleet,
+                self._metrics,
+                utc_now,
+                identity,
+                limits,
+                LabelSets(self._config.limits, names_of(snapshot)),
+            )
             server = IngestServer(shared, evidence)
             for work in (self._refresh_forever(), self._forget_forever()):
                 stack.push_async_callback(_end, asyncio.create_task(work))
@@ -112,17 +126,17 @@ class Service:
     async def refresh(self) -> None:
         """Keep what agents said, and show the store's present counts."""
         await self._keep_notes()
-        await self._refresher.show()
+        await self._show()
 
-    def reread_places(self) -> None:
-        """Read the places file with the next refresh, changed or not."""
-        self._refresher.places.expire()
+    async def _show(self) -> StoreSnapshot:
+        snapshot = await asyncio.to_thread(self._store.snapshot)
+        self._metrics.show(Snapshot(snapshot, self._fleet.now(), utc_now()))
+        return snapshot
 
     async def _keep_notes(self) -> None:
         notes = self._fleet.take_notes()
         try:
             await self._ingest.write(partial(self._store.note, notes))
-            self._fleet.kept(notes)
         except StoreError as error:
             self._fleet.put_back(notes)
             log.error("what agents said was not kept", error=str(error))
@@ -157,6 +171,13 @@ class Service:
             log.error("old pictures were not deleted", error=str(error))
 
 
+def names_of(snapshot: StoreSnapshot) -> set[tuple[str, str, str]]:
+    """Agent, camera and zone of everything that the store holds; the zone is empty where there is none."""
+    places = {(key.agent_id, key.camera_id, key.zone_id) for key in snapshot.tallies}
+    places |= {(place.agent_id, place.camera_id, place.zone_id) for place in snapshot.open_incidents}
+    return places | {(agent_id, camera_id, "") for agent_id, camera_id in snapshot.camera_states}
+
+
 def evidence_folder(config: AggregatorConfig) -> EvidenceFolder | None:
     """Where pictures go, if they are taken. Raises ``StartError`` if there can be no such folder."""
     folder = config.evidence_dir
@@ -186,7 +207,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the places again. Raises as ``Service.start`` does."""
+    """Serve until SIGTERM or SIGINT. Raises ``StoreError`` or ``StartError``."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -194,7 +215,6 @@ async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: 
     with open_store(config, migrate=migrate) as store:
         service = Service(config, store)
         await service.start()
-        loop.add_signal_handler(signal.SIGHUP, service.reread_places)
         try:
             addresses = {"listen": service.address, "metrics": service.metrics_address}
             if service.enrollment_address:

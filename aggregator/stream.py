@@ -5,62 +5,40 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import grpc
 import structlog
 from clearway.v1 import ingest_pb2
 
-from aggregator.config import AggregatorConfig
-from aggregator.fleet import Fleet
-from aggregator.identity import Identity, Peer
-from aggregator.ingest import Failed, Ingest
-from aggregator.records import Batch, Fenced, Hole, Opened, Opening, Outcome, QueueBehind
-from aggregator.refusal import RefusalError, store_refuses, taken_over
+from aggregator.bounds import MAX_HEARTBEAT_BYTES
+from aggregator.heartbeat_bounds import keep_what_fits
+from aggregator.identity import Peer
+from aggregator.ingest import Failed
+from aggregator.limits import Allowance, Pacer, TooFastError
+from aggregator.records import (
+    Batch,
+    CameraChange,
+    Entry,
+    Fenced,
+    Hole,
+    IncidentEvent,
+    Opened,
+    Opening,
+    Outcome,
+    QueueBehind,
+)
+from aggregator.refusal import RefusalError, exhausted, store_refuses, taken_over
 from aggregator.store.errors import StoreError
-from aggregator.store.store import Store
+from aggregator.stream_parts import Arrived, Shared
 from aggregator.wire import MAX_SEQ, BadMessageError, read_entry, read_opening
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Undecodable:
-    """Bytes that are no ConnectRequest."""
-
-    size_bytes: int
-
-
 class GoneError(Exception):
     """The agent went away while something was being sent to it."""
-
-
-class WatchesStreams(Protocol):
-    """Hears of what happens on streams."""
-
-    def acked(self, seconds: float) -> None:
-        """A batch was acked this long after it was read."""
-        ...
-
-    def stream_refused(self, reason: str) -> None:
-        """A stream was ended with an error."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all streams share."""
-
-    config: AggregatorConfig
-    store: Store
-    ingest: Ingest
-    fleet: Fleet
-    watch: WatchesStreams
-    clock: Callable[[], datetime]
-    identity: Identity | None
-    """Judges certificates; None where plain text is served to this machine alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +48,7 @@ class _Sent:
     future: asyncio.Future[Outcome | Failed]
     read_at: float
     events: int
+    size_bytes: int
 
 
 class AgentStream:
@@ -88,6 +67,9 @@ class AgentStream:
         self._epoch = b""
         self._pending: asyncio.Queue[_Sent | None] = asyncio.Queue()
         self._in_flight = 0
+        self._in_flight_bytes = 0
+        self._allowance: Allowance | None = None
+        self._left_out = 0
         self._room = asyncio.Condition()
         self._writing = asyncio.Lock()
         self._ended: asyncio.Future[RefusalError | None] = asyncio.get_running_loop().create_future()
@@ -107,6 +89,9 @@ class AgentStream:
             await self._context.abort(refusal.code, str(refusal), refusal.metadata)
         except GoneError:
             log.info("agent went away", agent=self.agent_id)
+        finally:
+            if self._allowance is not None:
+                self._allowance.streams -= 1
 
     def end(self, refusal: RefusalError) -> None:
         """End the stream with an error."""
@@ -139,9 +124,14 @@ class AgentStream:
             log.info("agent went away", agent=self.agent_id)
 
     async def _open(self) -> None:
-        hello = await self._hello()
         if self._shared.identity is not None:
-            self._peer = self._shared.identity.admit(self._context, hello.agent_id)
+            self._peer = self._shared.identity.peer(self._context)
+            self._enter(self._peer.agent_id)
+        hello = await self._hello()
+        if self._peer is not None:
+            self._peer.must_be(hello.agent_id)
+        else:
+            self._enter(hello.agent_id)
         if not self._shared.config.knows(hello.agent_id):
             await self._store(lambda: self._shared.store.refuse(hello.agent_id))
             raise RefusalError(
@@ -149,6 +139,9 @@ class AgentStream:
                 "unknown_agent",
                 f"agent {hello.agent_id!r} is not among this aggregator's agents",
             )
+        most = self._shared.config.limits.max_agents
+        if not self._shared.fleet.has(hello.agent_id) and len(self._shared.fleet) >= most:
+            raise exhausted("too_many_agents", f"there are {most} agents already, which is limits.max_agents")
         opened: Opened | QueueBehind = await self._store(lambda: self._shared.store.open_stream(hello))
         if isinstance(opened, QueueBehind):
             await self._welcome(opened.committed_seq)  # by which the agent sees that it needs a new epoch
@@ -166,16 +159,29 @@ class AgentStream:
         log.info("agent connected", agent=self.agent_id, committed=opened.committed_seq, version=hello.agent_version)
         await self._welcome(opened.committed_seq)
 
+    def _enter(self, agent_id: str) -> None:
+        """Count the stream as the agent's, whatever it says next. Raises ``RefusalError`` if it has too many."""
+        allowance = self._shared.limits.of(agent_id)
+        if not allowance.may_open():
+            most = self._shared.config.limits.streams_per_minute
+            raise exhausted(
+                "too_many_streams",
+                f"agent {agent_id!r} opens streams too often: {most} a minute, which is limits.streams_per_minute",
+            )
+        allowance.streams += 1
+        self._allowance = allowance
+
     async def _hello(self) -> Opening:
         try:
             async with asyncio.timeout(self._shared.config.stream.hello_timeout_s):
-                message = await self._next()
+                arrived = await self._next()
         except TimeoutError as error:
             raise RefusalError(grpc.StatusCode.DEADLINE_EXCEEDED, "no_hello", "no Hello came in time") from error
+        message = None if arrived is None else arrived.message
         if message is None or message.WhichOneof("message") != "hello":
             raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "no_hello", "the first message must be a Hello")
         try:
-            return read_opening(message.hello)
+            return read_opening(message.hello, self._shared.clock())
         except BadMessageError as error:
             raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_hello", f"Hello: {error}") from error
 
@@ -214,21 +220,52 @@ class AgentStream:
             await asyncio.gather(reading, acking, return_exceptions=True)
 
     async def _read(self) -> None:
-        while (message := await self._next()) is not None:
+        assert self._allowance is not None
+        bounds = self._shared.config.stream
+        pacer = Pacer(self._allowance, bounds.window, bounds.max_message_bytes, self._shared.seconds)
+        while (arrived := await self._next()) is not None:
             if (refusal := self._shut_out()) is not None:
                 raise refusal
+            message = arrived.message
+            await self._pace(pacer, len(message.batch.events), arrived.size_bytes)
             self._shared.fleet.heard(self.agent_id, self._shared.clock())
             match message.WhichOneof("message"):
                 case "batch":
-                    await self._take(message.batch)
+                    await self._take(message.batch, arrived.size_bytes)
                 case "heartbeat":
-                    self._shared.fleet.heartbeat(self.agent_id, message.heartbeat, self._shared.clock())
+                    self._note(message.heartbeat, arrived.size_bytes)
                 case "hello":
                     raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_message", "a stream has one Hello")
                 case _:
                     log.info("message of an unknown kind", agent=self.agent_id)
 
-    async def _take(self, message: Any) -> None:
+    async def _pace(self, pacer: Pacer, events: int, size_bytes: int) -> None:
+        """Ask an agent that is too fast to pause; end the stream of one that does not."""
+        limits = self._shared.config.limits
+        why = f"limits.events_per_s is {limits.events_per_s:g}, limits.bytes_per_s {limits.bytes_per_s:g}"
+        try:
+            pause_s = pacer.took(events, size_bytes)
+        except TooFastError:
+            raise exhausted("too_fast", f"was asked to pause, and sent on: {why}") from None
+        if pause_s:
+            self._shared.watch.throttled(self.agent_id)
+            log.warning("agent is asked to pause", agent=self.agent_id, pause_s=round(pause_s, 1))
+            message = ingest_pb2.ConnectResponse()
+            message.throttle.pause.FromMilliseconds(int(pause_s * 1000))
+            message.throttle.reason = why
+            await self._write(message)
+
+    def _note(self, heartbeat: Any, size_bytes: int) -> None:
+        now, names = self._shared.clock(), self._shared.label_sets
+        gone = 1
+        if size_bytes <= MAX_HEARTBEAT_BYTES:
+            gone = keep_what_fits(heartbeat, now, lambda *place: not names.refuses(self.agent_id, *place))
+            self._shared.fleet.heartbeat(self.agent_id, heartbeat, now)
+        if gone > self._left_out:
+            log.warning("parts of a heartbeat are out of their bounds", agent=self.agent_id, left_out=gone)
+        self._left_out = gone
+
+    async def _take(self, message: Any, size_bytes: int) -> None:
         bounds, count, first = self._shared.config.stream, len(message.events), message.first_seq
         if count > bounds.max_batch:
             raise RefusalError(
@@ -239,13 +276,34 @@ class AgentStream:
         if not 1 <= first <= MAX_SEQ - count:
             raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_message", f"first_seq {first} is no sequence")
         now = self._shared.clock()
-        entries = tuple(read_entry(first + place, event, now) for place, event in enumerate(message.events))
+        entries = tuple(
+            self._named(read_entry(first + place, event, now)) for place, event in enumerate(message.events)
+        )
         read_at = time.perf_counter()
         async with self._room:
-            await self._room.wait_for(lambda: not self._in_flight or self._in_flight + count <= bounds.window)
+            await self._room.wait_for(lambda: self._has_room(count, size_bytes))
             self._in_flight += count
+            self._in_flight_bytes += size_bytes
         future = self._shared.ingest.put(Batch(self.agent_id, self._epoch, self.fence, first, entries))
-        self._pending.put_nowait(_Sent(future, read_at, count))
+        self._pending.put_nowait(_Sent(future, read_at, count, size_bytes))
+
+    def _has_room(self, events: int, size_bytes: int) -> bool:
+        """Whether so much more of this agent may wait for a commit; one message always may."""
+        bounds = self._shared.config.stream
+        return not self._in_flight_bytes or (
+            self._in_flight + events <= bounds.window and self._in_flight_bytes + size_bytes <= bounds.max_message_bytes
+        )
+
+    def _named(self, entry: Entry) -> Entry:
+        """The entry, without its body if its camera or zone would be one too many."""
+        match entry.body:
+            case IncidentEvent(camera_id=camera_id, zone_id=zone_id):
+                refused = self._shared.label_sets.refuses(self.agent_id, camera_id, zone_id)
+            case CameraChange(camera_id=camera_id):
+                refused = self._shared.label_sets.refuses(self.agent_id, camera_id)
+            case _:
+                return entry
+        return replace(entry, body=None, reject_reason=refused) if refused else entry
 
     async def _acknowledge(self) -> None:
         while (sent := await self._pending.get()) is not None:
@@ -273,20 +331,21 @@ class AgentStream:
                     self._shared.watch.acked(time.perf_counter() - sent.read_at)
             async with self._room:
                 self._in_flight -= sent.events
+                self._in_flight_bytes -= sent.size_bytes
                 self._room.notify_all()
 
-    async def _next(self) -> Any:
+    async def _next(self) -> Arrived | None:
         """The next message, or None once the agent has half-closed."""
-        message = await self._context.read()
-        if message is grpc.aio.EOF:
+        arrived = await self._context.read()
+        if arrived is grpc.aio.EOF:
             return None
-        if isinstance(message, Undecodable):
+        if arrived.message is None:
             raise RefusalError(
                 grpc.StatusCode.INVALID_ARGUMENT,
                 "undecodable",
-                f"{message.size_bytes} bytes that are no ConnectRequest",
+                f"{arrived.size_bytes} bytes that are no ConnectRequest",
             )
-        return message
+        return cast(Arrived, arrived)
 
     async def _write(self, message: Any) -> None:
         try:

@@ -94,7 +94,7 @@ def add_picture(message: ingest_pb2.Event, sha256: bytes, moment: int = 1) -> No
         (lambda m: setattr(m.incident.clear_width, "state", 1), "clear_width is said to be measured, and has no"),
         (lambda m: add_picture(m, b"short"), "evidence.sha256 has 5 bytes, not 32"),
         (lambda m: add_picture(m, b"1" * 32, 0), "evidence.moment is missing"),
-        (lambda m: [add_picture(m, b"1" * 32) for _ in range(65)], "evidence has 65 pictures, more than 64"),
+        (lambda m: [add_picture(m, b"1" * 32) for _ in range(65)], "evidence has 65 items, more than 64"),
         (lambda m: setattr(m.incident, "class_name", "x" * 140_000), "bytes, more than 131072"),
     ],
 )
