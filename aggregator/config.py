@@ -219,7 +219,8 @@ class AggregatorConfig:
     """The whole file. ``agents`` is ``open``, or the ids of the agents that may connect.
 
     ``insecure`` serves plain text instead of TLS, to this machine alone. ``retention_days`` is how long closed
-    incidents and pictures are kept; 0 keeps them for ever.
+    incidents and pictures are kept; 0 keeps them for ever. ``places`` says where cameras stand; without it all of them
+    are in the street ``unplaced``.
     """
 
     listen: Address = DEFAULT_LISTEN
@@ -232,6 +233,7 @@ class AggregatorConfig:
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     evidence: EvidenceConfig = Field(default_factory=EvidenceConfig)
     tls: TlsConfig = Field(default_factory=TlsConfig)
+    places: Path | None = None
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 400
 
     @property
@@ -337,6 +339,8 @@ def _beside(config: AggregatorConfig, folder: Path) -> AggregatorConfig:
     config = replace(config, tls=tls)
     if config.evidence.dir is not None:
         config = replace(config, evidence=replace(config.evidence, dir=folder / config.evidence.dir.expanduser()))
+    if config.places is not None:
+        config = replace(config, places=folder / config.places.expanduser())
     if config.store.get_backend_name() != "sqlite":
         return config
     database = folder / Path(config.store.database or "").expanduser()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from clearway.v1 import ingest_pb2
 from google.protobuf.message import DecodeError
 
 from aggregator.heartbeat import AgentHealth, read_heartbeat
-from aggregator.store.agents import AgentNote, AgentRow, CameraNote
+from aggregator.seconds import growth, overtaken
+from aggregator.store.agents import AgentNote, AgentRow, CameraNote, HeartbeatNote, Kept
+from aggregator.store.tallies import Grown
 
 
 @dataclass(slots=True)
@@ -18,18 +22,24 @@ class _Agent:
     last_seen_at: datetime
     health: AgentHealth | None = None
     heartbeat: bytes | None = None
+    noted: AgentHealth | None = None
+    kept: AgentHealth | None = None
     connections: int = 0
     changed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class AgentNow:
-    """An agent at one moment."""
+    """An agent at one moment. ``health`` is what it last said, ``kept`` the last of that which the store holds.
+
+    Counters are shown as they are kept: after a crash they go on from there, and never fall.
+    """
 
     agent_id: str
     connected: bool
     last_seen_at: datetime
     health: AgentHealth | None
+    kept: AgentHealth | None
 
 
 @dataclass(slots=True)
@@ -38,12 +48,24 @@ class Fleet:
 
     _agents: dict[str, _Agent] = field(default_factory=dict)
 
-    def restore(self, rows: list[AgentRow]) -> None:
-        """Take over what agents said before this process began."""
+    def restore(self, rows: Iterable[AgentRow]) -> None:
+        """Take over what agents said before this process began, or to another one since."""
         for row in rows:
             if row.state != "known":
                 continue
-            self._agents[row.agent_id] = _Agent(row.last_seen_at, _decode(row), changed=False)
+            agent = self._agents.setdefault(row.agent_id, _Agent(row.last_seen_at, changed=False))
+            agent.last_seen_at = max(agent.last_seen_at, row.last_seen_at)
+            agent.kept = _decode((row.heartbeat, row.heartbeat_at)) if row.heartbeat and row.heartbeat_at else None
+            if agent.kept is not None and (agent.health is None or agent.health.received_at < agent.kept.received_at):
+                agent.health = agent.kept
+
+    def behind(self, heartbeats: Mapping[str, datetime | None]) -> list[str]:
+        """Which agents spoke to another process: the store has a newer heartbeat of them than is known here."""
+        return [
+            agent_id
+            for agent_id, at in sorted(heartbeats.items())
+            if agent_id not in self._agents or (at is not None and _is_older(self._agents[agent_id].health, at))
+        ]
 
     def __len__(self) -> int:
         return len(self._agents)
@@ -73,32 +95,28 @@ class Fleet:
     def now(self) -> tuple[AgentNow, ...]:
         """All agents, by id."""
         return tuple(
-            AgentNow(agent_id, agent.connections > 0, agent.last_seen_at, agent.health)
+            AgentNow(agent_id, agent.connections > 0, agent.last_seen_at, agent.health, agent.kept)
             for agent_id, agent in sorted(self._agents.items())
         )
 
     def take_notes(self) -> list[AgentNote]:
-        """What changed since the last call, for the store."""
+        """What changed since the last call, for the store; ``kept`` or ``put_back`` says what became of it."""
         notes = []
         for agent_id, agent in sorted(self._agents.items()):
             if not agent.changed:
                 continue
             agent.changed = False
-            note = AgentNote(agent_id, agent.last_seen_at)
-            if agent.heartbeat is not None and agent.health is not None:
-                cameras = {
-                    one.camera_id: CameraNote(one.camera_id, one.state, one.since) for one in agent.health.cameras
-                }
-                note = replace(
-                    note,
-                    heartbeat=agent.heartbeat,
-                    heartbeat_at=agent.health.received_at,
-                    cameras=tuple(cameras.values()),
-                )
-            notes.append(note)
+            notes.append(AgentNote(agent_id, agent.last_seen_at, _heartbeat_note(agent)))
+            agent.noted = agent.health
         return notes
 
-    def put_back(self, notes: list[AgentNote]) -> None:
+    def kept(self, notes: Sequence[AgentNote]) -> None:
+        """The store has ``notes``."""
+        for note in notes:
+            agent = self._agents[note.agent_id]
+            agent.kept = agent.noted
+
+    def put_back(self, notes: Sequence[AgentNote]) -> None:
         """The store did not take ``notes``: tell them again next time."""
         for note in notes:
             self._agents[note.agent_id].changed = True
@@ -110,11 +128,34 @@ class Fleet:
         return agent
 
 
-def _decode(row: AgentRow) -> AgentHealth | None:
-    if row.heartbeat is None:
+def _heartbeat_note(agent: _Agent) -> HeartbeatNote | None:
+    if agent.heartbeat is None or agent.health is None or agent.health is agent.kept:
         return None
+    cameras = {one.camera_id: CameraNote(one.camera_id, one.state, one.since) for one in agent.health.cameras}
+    return HeartbeatNote(
+        heartbeat=agent.heartbeat,
+        received_at=agent.health.received_at,
+        cameras=tuple(cameras.values()),
+        kept_at=None if agent.kept is None else agent.kept.received_at,
+        grown=partial(_grown, agent.kept, agent.health),
+    )
+
+
+def _grown(known: AgentHealth | None, now: AgentHealth, stored: Kept | None) -> list[Grown] | None:
+    before = known if stored is None else _decode(stored)
+    if before is None:
+        return []
+    return None if overtaken(before, now) else growth(before, now)
+
+
+def _is_older(health: AgentHealth | None, at: datetime) -> bool:
+    return health is None or health.received_at < at
+
+
+def _decode(kept: Kept) -> AgentHealth | None:
+    heartbeat, received_at = kept
     try:
-        message = ingest_pb2.Heartbeat.FromString(row.heartbeat)
+        message = ingest_pb2.Heartbeat.FromString(heartbeat)
     except DecodeError:
         return None
-    return read_heartbeat(message, row.heartbeat_at or datetime.now(UTC))
+    return read_heartbeat(message, received_at.astimezone(UTC))

@@ -1,8 +1,9 @@
-"""What ``/metrics`` serves: this process's own counters, and a cached snapshot of the store and the fleet."""
+"""What ``/metrics`` serves: this process's own counters, and series made from the last look at store and fleet."""
 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -15,7 +16,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Info,
     ProcessCollector,
     disable_created_metrics,
     start_http_server,
@@ -24,11 +24,61 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from aggregator import __version__
+from aggregator.agent_series import agent_series
+from aggregator.camera_series import camera_series, incident_series
+from aggregator.catalogue import Family, Kind, Scope, Source, declare
 from aggregator.config import MetricsConfig
-from aggregator.series import Own, Snapshot, agent_series, camera_series, incident_series, store_series
+from aggregator.overview import Overview
+from aggregator.own_series import own_series
+from aggregator.series import Own
+from aggregator.street_series import street_series
 
 COMMIT_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+_FIXED, _PROCESS = Scope.FIXED, Source.PROCESS
+BUILD_INFO = declare(Kind.GAUGE, _FIXED, _PROCESS, "build_info", "version", "1; the version of the aggregator.")
+COMMIT_SECONDS = declare(Kind.HISTOGRAM, _FIXED, _PROCESS, "ingest_commit_seconds", "", "Time that a transaction took.")
+COMMIT_BATCHES = declare(
+    Kind.HISTOGRAM, _FIXED, _PROCESS, "ingest_commit_batches", "", "Batches that shared a transaction."
+)
+COMMIT_FAILURES = declare(
+    Kind.COUNTER, _FIXED, _PROCESS, "ingest_commit_failures_total", "", "Transactions that failed."
+)
+ACK_SECONDS = declare(
+    Kind.HISTOGRAM, _FIXED, _PROCESS, "ingest_ack_latency_seconds", "", "Time from reading a batch to acking it."
+)
+STREAMS_REFUSED = declare(
+    Kind.COUNTER, _FIXED, _PROCESS, "streams_refused_total", "reason", "Streams that were ended with an error."
+)
+AGENT_THROTTLED = declare(
+    Kind.COUNTER, Scope.AGENT, _PROCESS, "agent_throttled_total", "agent", "Times that an agent was asked to pause."
+)
+EVIDENCE_FILES = declare(
+    Kind.COUNTER, Scope.AGENT, _PROCESS, "evidence_files_total", "agent", "Pictures that came and were verified."
+)
+EVIDENCE_BYTES = declare(
+    Kind.COUNTER, Scope.AGENT, _PROCESS, "evidence_bytes_total", "agent", "Bytes of these pictures."
+)
+EVIDENCE_REFUSED = declare(
+    Kind.COUNTER, _FIXED, _PROCESS, "evidence_refused_total", "reason", "Calls about pictures that were refused."
+)
+SERVER_CERTIFICATE = declare(
+    Kind.GAUGE,
+    _FIXED,
+    _PROCESS,
+    "server_certificate_expiry_timestamp_seconds",
+    "",
+    "When the aggregator's own certificate ends; absent with plain text.",
+)
+SNAPSHOT_SECONDS = declare(
+    Kind.GAUGE,
+    _FIXED,
+    _PROCESS,
+    "metrics_snapshot_duration_seconds",
+    "",
+    "How long it took to read the values and to make the series.",
+)
 
 
 class HasCertificate(Protocol):
@@ -46,46 +96,20 @@ class Metrics(Collector):
     def __init__(self, config: MetricsConfig) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._config = config
-        self._snapshot: Snapshot | None = None
+        self._shown: tuple[Metric, ...] = ()
+        self._own = Own()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        Info("clearway_build", "Version of the aggregator.", registry=self.registry).info({"version": __version__})
-        self._commit_seconds = Histogram(
-            "clearway_ingest_commit_seconds",
-            "Time that a transaction took.",
-            buckets=COMMIT_BOUNDS_S,
-            registry=self.registry,
-        )
-        self._commit_batches = Histogram(
-            "clearway_ingest_commit_batches",
-            "Batches that shared a transaction.",
-            buckets=BATCH_BOUNDS,
-            registry=self.registry,
-        )
-        self._commit_failures = Counter(
-            "clearway_ingest_commit_failures", "Transactions that failed.", registry=self.registry
-        )
-        self._ack_seconds = Histogram(
-            "clearway_ingest_ack_latency_seconds",
-            "Time from reading a batch to acking it.",
-            buckets=COMMIT_BOUNDS_S,
-            registry=self.registry,
-        )
-        self._refused = Counter(
-            "clearway_streams_refused", "Streams that were ended with an error.", ("reason",), registry=self.registry
-        )
-        self._throttled = Counter(
-            "clearway_agent_throttled", "Times that an agent was asked to pause.", ("agent",), registry=self.registry
-        )
-        self._evidence_files = Counter(
-            "clearway_evidence_files", "Pictures that came and were verified.", ("agent",), registry=self.registry
-        )
-        self._evidence_bytes = Counter(
-            "clearway_evidence_bytes", "Bytes of these pictures.", ("agent",), registry=self.registry
-        )
-        self._evidence_refused = Counter(
-            "clearway_evidence_refused", "Calls about pictures that were refused.", ("reason",), registry=self.registry
-        )
+        self._gauge(BUILD_INFO).labels(__version__).set(1)
+        self._commit_seconds = self._histogram(COMMIT_SECONDS, COMMIT_BOUNDS_S)
+        self._commit_batches = self._histogram(COMMIT_BATCHES, BATCH_BOUNDS)
+        self._commit_failures = self._counter(COMMIT_FAILURES)
+        self._ack_seconds = self._histogram(ACK_SECONDS, COMMIT_BOUNDS_S)
+        self._refused = self._counter(STREAMS_REFUSED)
+        self._throttled = self._counter(AGENT_THROTTLED)
+        self._evidence_files = self._counter(EVIDENCE_FILES)
+        self._evidence_bytes = self._counter(EVIDENCE_BYTES)
+        self._evidence_refused = self._counter(EVIDENCE_REFUSED)
         self.registry.register(self)
 
     def committed(self, seconds: float, batches: int) -> None:
@@ -121,30 +145,38 @@ class Metrics(Collector):
     def watch_certificate(self, identity: HasCertificate | None) -> None:
         """Show when the server's own certificate ends, if it has one."""
         if identity is not None:
-            Gauge(
-                "clearway_server_certificate_expiry_timestamp_seconds",
-                "When the aggregator's own certificate ends.",
-                registry=self.registry,
-            ).set_function(lambda: identity.not_after.timestamp())
+            self._gauge(SERVER_CERTIFICATE).set_function(lambda: identity.not_after.timestamp())
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Serve this snapshot from now on."""
-        self._snapshot = snapshot
+    def show(self, seen: Overview, *, took_s: float = 0.0) -> None:
+        """Serve this from now on. ``took_s`` is how long it took to read. Called from one thread at a time."""
+        began = time.perf_counter()
+        own = self._own.with_more(seen, per_camera=self._config.per_camera, max_cameras=self._config.max_cameras)
+        shown = (
+            *street_series(seen),
+            *camera_series(seen, own),
+            *incident_series(seen, own),
+            *agent_series(seen),
+            *own_series(seen, own),
+            SNAPSHOT_SECONDS.filled({(): took_s + time.perf_counter() - began}),
+        )
+        self._shown, self._own = shown, own
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the names are known once there is a snapshot."""
+        """Nothing: the names are known once there is something to show."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """The series of the last snapshot; none before the first."""
-        snapshot = self._snapshot
-        if snapshot is None:
-            return
-        own = Own.of(snapshot, per_camera=self._config.per_camera, max_cameras=self._config.max_cameras)
-        yield from incident_series(snapshot, own)
-        yield from camera_series(snapshot, own)
-        yield from agent_series(snapshot)
-        yield from store_series(snapshot, own)
+        """The series that were last shown; none before the first. A scrape computes nothing."""
+        yield from self._shown
+
+    def _gauge(self, family: Family) -> Gauge:
+        return Gauge(family.name, family.text, family.labels, registry=self.registry)
+
+    def _counter(self, family: Family) -> Counter:
+        return Counter(family.name, family.text, family.labels, registry=self.registry)
+
+    def _histogram(self, family: Family, bounds: tuple[float, ...]) -> Histogram:
+        return Histogram(family.name, family.text, family.labels, buckets=bounds, registry=self.registry)
 
 
 class MetricsServer:

@@ -25,7 +25,7 @@ from aggregator.ingest import Ingest
 from aggregator.label_sets import LabelSets
 from aggregator.limits import Limits
 from aggregator.metrics import Metrics, MetricsServer
-from aggregator.series import Snapshot
+from aggregator.refresh import Refresher
 from aggregator.server import IngestServer, StartError
 from aggregator.store.errors import StoreError
 from aggregator.store.migrate import Standing
@@ -67,18 +67,19 @@ class Service:
         self._store = store
         self._fleet = Fleet()
         self._metrics = Metrics(config.metrics)
+        self._refresher = Refresher(config, store, self._fleet, self._metrics)
         self._stack = AsyncExitStack()
         self.address = ""
         self.metrics_address = ""
         self.enrollment_address = ""
 
     async def start(self) -> None:
-        """Begin to serve. Raises ``StartError`` or ``StoreError``, with nothing left running."""
+        """Begin to serve. Raises ``StartError``, ``StoreError``, or ``ConfigError`` for places; nothing runs then."""
         async with AsyncExitStack() as stack:
             identity = await asyncio.to_thread(open_identity, self._config)
             self._metrics.watch_certificate(identity)
             self._fleet.restore(await asyncio.to_thread(self._store.agents))
-            snapshot = await self._show()
+            snapshot = await self._refresher.begin()
             try:
                 metrics = MetricsServer(self._metrics, self._config.metrics.listen)
             except OSError as error:
@@ -126,17 +127,17 @@ class Service:
     async def refresh(self) -> None:
         """Keep what agents said, and show the store's present counts."""
         await self._keep_notes()
-        await self._show()
+        await self._refresher.show()
 
-    async def _show(self) -> StoreSnapshot:
-        snapshot = await asyncio.to_thread(self._store.snapshot)
-        self._metrics.show(Snapshot(snapshot, self._fleet.now(), utc_now()))
-        return snapshot
+    def reread_places(self) -> None:
+        """Read the places file with the next refresh, changed or not."""
+        self._refresher.places.expire()
 
     async def _keep_notes(self) -> None:
         notes = self._fleet.take_notes()
         try:
             await self._ingest.write(partial(self._store.note, notes))
+            self._fleet.kept(notes)
         except StoreError as error:
             self._fleet.put_back(notes)
             log.error("what agents said was not kept", error=str(error))
@@ -207,7 +208,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ``StoreError`` or ``StartError``."""
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the places again. Raises as ``Service.start`` does."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -215,6 +216,7 @@ async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: 
     with open_store(config, migrate=migrate) as store:
         service = Service(config, store)
         await service.start()
+        loop.add_signal_handler(signal.SIGHUP, service.reread_places)
         try:
             addresses = {"listen": service.address, "metrics": service.metrics_address}
             if service.enrollment_address:

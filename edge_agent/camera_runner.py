@@ -14,6 +14,7 @@ import structlog
 
 from edge_agent.assembly import Site, build_pipeline
 from edge_agent.capture.frame import Frame, Source, SourceError
+from edge_agent.capture.live import LiveSource
 from edge_agent.capture.open_source import open_source
 from edge_agent.config import CameraConfig, ConfigError
 from edge_agent.detection.detector import Detector
@@ -27,6 +28,8 @@ from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, ZoneS
 
 STATE_EVERY_S = 30.0
 """How often a camera's state is kept while nothing happens: a restart costs this much of a dwell at most."""
+LIVE_TICK_S = 0.5
+"""Longest wait for a picture before it is asked whether there is still a signal, and whether to stop."""
 PERIODS_KEPT = 10
 """The period kept is measured over so many frames: long enough to be even, short enough to show what is now."""
 RETRY_FIRST_S = 1.0
@@ -95,6 +98,9 @@ class CameraRunner:
         self._state_since = datetime.now(UTC)
         self._saved_s = float("-inf")
         self._taken_s: float | None = None
+        self._pictured_at: datetime | None = None
+        self._missed_s = float("-inf")
+        self._size: tuple[int, int] | None = None
         self._recent_s: deque[float] = deque(maxlen=PERIODS_KEPT + 1)
         self.ended = threading.Event()
         self.failed = False
@@ -171,22 +177,72 @@ class CameraRunner:
 
     def _play(self) -> None:
         self.progress.enter(Step.READING)
-        self._source = open_source(self.camera, self._site.site.time_zone)
-        for pipeline, frame in self._new_frames(self._source):
+        source = self._source = open_source(self.camera, self._site.site.time_zone)
+        if isinstance(source, LiveSource):
+            self._watch(source)
+            return
+        for pipeline, frame in self._new_frames(source):
             self.progress.enter(Step.WAITING)
             self._pace.wait(frame, self._stop)
             if self._stop.is_set():
                 return
-            with self._detecting:
-                self.progress.enter(Step.ANALYSING)
-                observation = pipeline.process(frame)
-            self.progress.enter(Step.KEEPING)
-            self._take(observation)
+            self._analyse(pipeline, frame)
             self.progress.enter(Step.READING)
         self.progress.enter(Step.KEEPING)
         last = self._last
         self._turn(CameraState.ENDED, last.frame.captured_at if last else datetime.now(UTC))
-        self._log.info("recording_ended", frames=self._source.counts.frames_analysed)
+        self._log.info("recording_ended", frames=source.counts.frames_analysed)
+
+    def _analyse(self, pipeline: Pipeline, frame: Frame) -> None:
+        with self._detecting:
+            self.progress.enter(Step.ANALYSING)
+            observation = pipeline.process(frame)
+        self.progress.enter(Step.KEEPING)
+        self._take(observation)
+
+    def _watch(self, source: LiveSource) -> None:
+        """A live camera: its newest picture each time, and word when none comes. Until told to stop."""
+        size = self._known_size()
+        if size is not None:  # what is remembered stays in place, whatever size the camera sends now
+            source.fit(*size)
+            self._begin(*size)
+        source.start()
+        try:
+            while not self._stop.is_set():
+                self.progress.enter(Step.READING)
+                frame = source.take() if source.wait(LIVE_TICK_S) else None
+                if frame is not None:
+                    self._analyse(self._pipeline or self._begin(frame.width, frame.height), frame)
+                elif source.silent_s() > source.silent_after_s:
+                    self._miss(source)
+        finally:
+            source.stop()
+
+    def _miss(self, source: LiveSource) -> None:
+        """Nothing comes: say so, and once in a period take the time that passes through the pipeline."""
+        now = datetime.now(UTC)
+        if self._pipeline is None:
+            if self._state is not CameraState.NO_SIGNAL:
+                self._turn(CameraState.NO_SIGNAL, now)
+            return
+        at_s = source.media_time_s()
+        if at_s - self._missed_s >= self.camera.period_s:
+            self._missed_s = at_s
+            self._analyse(self._pipeline, Frame.nothing(now, at_s))
+
+    def _known_size(self) -> tuple[int, int] | None:
+        state = self._state_file.read()
+        try:
+            width, height = state["size"] if state is not None else (0, 0)
+            return (int(width), int(height)) if width and height else None
+        except (KeyError, TypeError, ValueError):
+            return None  # written before sizes were kept, or damaged: then it is set aside where it is loaded
+
+    def _begin(self, width: int, height: int) -> Pipeline:
+        pipeline, _ = self._resume(width, height)
+        with self._lock:
+            self._pipeline, self._size = pipeline, (width, height)
+        return pipeline
 
     def _new_frames(self, source: Source) -> Iterator[tuple[Pipeline, Frame]]:
         """The frames after the last one that the kept state knows: a recording goes on where it stopped."""
@@ -195,9 +251,9 @@ class CameraRunner:
         skipped = 0
         for frame in source.frames():
             if pipeline is None:
-                pipeline, after = self._resume(frame)
+                pipeline, after = self._resume(frame.width, frame.height)
                 with self._lock:
-                    self._pipeline = pipeline
+                    self._pipeline, self._size = pipeline, (frame.width, frame.height)
             if after is not None and frame.captured_at <= after:
                 skipped += 1
                 self.progress.enter(Step.READING)
@@ -209,9 +265,9 @@ class CameraRunner:
         if skipped:
             self._log.warning("recording_known", frames=skipped, advice="start with --fresh to play it again")
 
-    def _resume(self, frame: Frame) -> tuple[Pipeline, datetime | None]:
+    def _resume(self, width: int, height: int) -> tuple[Pipeline, datetime | None]:
         """A pipeline that goes on from the kept state, and until when that state knows the recording."""
-        pipeline = build_pipeline(self.camera, self._site, self._detector, frame.width, frame.height)
+        pipeline = build_pipeline(self.camera, self._site, self._detector, width, height)
         state = self._state_file.read()
         if state is None:
             return pipeline, None
@@ -221,14 +277,16 @@ class CameraRunner:
             return pipeline, datetime.fromisoformat(last["captured_at"]) if last else None
         except (KeyError, TypeError, ValueError) as error:
             self._state_file.set_aside(f"{type(error).__name__}: {error}")
-            return build_pipeline(self.camera, self._site, self._detector, frame.width, frame.height), None
+            return build_pipeline(self.camera, self._site, self._detector, width, height), None
 
     def _take(self, observation: Observation) -> None:
         self._emit(self, observation)
         with self._lock:
             self._last = observation
-            self._taken_s = time.monotonic()
-            self._recent_s.append(observation.frame.media_time_s)
+            if observation.frame.has_picture:
+                self._taken_s = time.monotonic()
+                self._pictured_at = observation.frame.captured_at
+                self._recent_s.append(observation.frame.media_time_s)
             if observation.view.state is not self._state:
                 self._state, self._state_since = observation.view.state, observation.frame.captured_at
             for event in observation.events:
@@ -244,7 +302,7 @@ class CameraRunner:
 
     def _keep_state(self) -> None:
         if self._pipeline is not None and self._last is not None:
-            self._state_file.write(self._pipeline.dump())
+            self._state_file.write({**self._pipeline.dump(), "size": self._size})
 
     def activity(self) -> CameraActivity:
         """How the camera is, for heartbeats and metrics."""
@@ -255,7 +313,7 @@ class CameraRunner:
                 camera=self.camera.id,
                 state=self._state,
                 state_since=self._state_since,
-                last_frame_at=last.frame.captured_at if last else None,
+                last_frame_at=self._pictured_at,
                 frames_analysed=counts.frames_analysed if counts else 0,
                 frames_broken=counts.frames_broken if counts else 0,
                 state_s=tuple(pipeline.parts.ledger.state_s.items()) if pipeline else (),
@@ -278,8 +336,10 @@ class CameraRunner:
                     else None
                 ),
                 last_frame_age_s=None if self._taken_s is None else time.monotonic() - self._taken_s,
+                frames_late=counts.frames_late if counts else 0,
                 frames_untimed=counts.timestamps_missing + counts.timestamps_wrong if counts else 0,
                 state_bytes=self._state_file.written_bytes,
+                capture=source.status() if source is not None else None,
             )
 
 

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
+from edge_agent.capture.source_kind import DEVICES, SourceKind, kind_of
 from edge_agent.config_fields import Address, DayMinutes, Identifier, Point, Polygon, Seconds, TimeZone, Weekday
 from edge_agent.config_file import ConfigError, ConfigFile
-from edge_agent.capture.source_kind import DEVICES, SourceKind, kind_of
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.stream_config import SourceText, StreamConfig
 
@@ -174,11 +174,15 @@ Zone = Annotated[ParkingZone | PassageZone, Field(discriminator="scenario")]
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class DetectionConfig:
-    """How a camera's frames are looked at. ``model`` overrides the agent's; see the docs for ``tiles``."""
+    """How a camera's frames are looked at. ``model`` overrides the agent's; see the docs for ``tiles``.
+
+    ``recheck_s`` is the longest that a zone in which nothing changes goes without a look; 0 looks at every frame.
+    """
 
     model: str | None = None
     min_score: Annotated[float, Field(gt=0, lt=1)] | None = None
     tiles: Literal["auto", "off"] = "auto"
+    recheck_s: Annotated[float, Field(ge=0, le=600)] = 20.0
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

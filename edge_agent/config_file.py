@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from edge_agent.redaction import redacted
+
 T = TypeVar("T")
 Where = tuple[str | int, ...]
 
@@ -157,7 +159,7 @@ def _say(item: Any) -> str:
         return f"scenario {context.get('tag')!r} is not known: use {context.get('expected_tags')}"
     if kind == "string_pattern_mismatch":
         return f"{given!r} does not fit the pattern {context.get('pattern')}"
-    shown = "" if isinstance(given, (dict, list, tuple)) else f" (it is {given!r})"
+    shown = "" if isinstance(given, (dict, list, tuple)) else redacted(f" (it is {given!r})")
     return f"{item['msg'][0].lower()}{item['msg'][1:]}{shown}"
 
 

@@ -54,6 +54,10 @@ class Health(Protocol):
         """The view on this frame."""
         ...
 
+    def no_signal(self, media_time_s: float) -> View:
+        """The view while nothing comes from the camera."""
+        ...
+
     def take_changes(self) -> tuple[CameraStateChange, ...]:
         """Changes of state since last asked."""
         ...
@@ -161,7 +165,7 @@ class Pipeline:
         """Take one frame the whole way."""
         parts = self.parts
         frame = self._rebased(frame)
-        view = parts.health.observe(frame)
+        view = parts.health.observe(frame) if frame.has_picture else parts.health.no_signal(frame.media_time_s)
         detections = parts.looker.detect(frame.image) if view.can_see else Detections.empty()
         stays = parts.memory.observe(frame, view, detections)
         passages = {zone: meter.measure(frame, view, detections, stays) for zone, meter in parts.meters.items()}

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from edge_agent.box import BoxReading
+from edge_agent.capture.frame import CaptureStatus
 from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.incident_event import IncidentPhase
 from edge_agent.queue_status import QueueStatus
@@ -72,7 +73,7 @@ class CameraActivity:
     ``frames_late`` were due and gave way to a newer one, ``frames_untimed`` have no moment that can be believed;
     ``period_kept_s`` is the mean distance of the last analysed frames on the stream's clock, beside the ``period_s``
     that is asked for; ``last_frame_age_s`` is since a frame was last analysed, on the box's clock. None: not yet known.
-    ``state_bytes`` is what was written of the camera's state so far.
+    ``state_bytes`` is what was written of the camera's state so far. ``capture`` is how its source is doing.
     """
 
     status: CameraStatus
@@ -86,6 +87,7 @@ class CameraActivity:
     frames_late: int = 0
     frames_untimed: int = 0
     state_bytes: int = 0
+    capture: CaptureStatus | None = None
 
 
 class RestartReason(StrEnum):

@@ -13,8 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_agent.capture.frame import CaptureCounts, Frame, Image, SourceError, SourceInfo
+from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Image, SourceError, SourceInfo
 from edge_agent.capture.sampling import Sampling
+from edge_agent.capture.source_kind import SourceKind
 from edge_agent.capture.video import UNKNOWN_START
 
 INDEX = "index.json"
@@ -40,6 +41,10 @@ class StillsSource:
         self._folder = folder
         self._period_s = period_s
         self._started_at = started_at or UNKNOWN_START
+
+    def status(self) -> CaptureStatus:
+        """A recording is always there."""
+        return CaptureStatus(SourceKind.RECORDING)
 
     def probe(self) -> SourceInfo:
         """Read the index and the first picture that can be read. Raises ``SourceError``."""

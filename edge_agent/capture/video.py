@@ -17,8 +17,9 @@ from av.video.stream import VideoStream
 
 from edge_agent.capture.clock import MediaClock
 from edge_agent.capture.decoding import Decoding
-from edge_agent.capture.frame import CaptureCounts, Frame, Image, SourceError, SourceInfo
+from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Image, SourceError, SourceInfo
 from edge_agent.capture.sampling import Sampling
+from edge_agent.capture.source_kind import SourceKind
 
 UNKNOWN_START = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,9 +37,13 @@ class VideoSource:
         self._period_s = period_s
         self._started_at = started_at
 
+    def status(self) -> CaptureStatus:
+        """A recording is always there."""
+        return CaptureStatus(SourceKind.RECORDING)
+
     def probe(self) -> SourceInfo:
         """Open the file, read what it is, close it again. Raises ``SourceError``."""
-        with self._open() as container:
+        with open_video(self._path) as container:
             stream = self._stream(container)
             turned = next((abs(f.rotation) in (90, 270) for f in _first_frame(container, stream)), False)
             width, height = stream.codec_context.width, stream.codec_context.height
@@ -63,7 +68,7 @@ class VideoSource:
     def frames(self) -> Iterator[Frame]:
         """The frames that are due, in order of media time. Raises ``SourceError`` if there is none."""
         self.counts = counts = CaptureCounts()
-        with self._open() as container:
+        with open_video(self._path) as container:
             stream = self._stream(container)
             started_at = self._started_at or _created_at(container) or UNKNOWN_START
             clock = MediaClock(stream.time_base or Fraction(1, av.time_base), counts)
@@ -84,20 +89,6 @@ class VideoSource:
         if not counts.frames_analysed:
             raise SourceError(self._say_empty())
 
-    def _open(self) -> InputContainer:
-        path = self._path
-        try:
-            return av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
-        except FileNotFoundError as error:
-            raise SourceError(f"{path}: there is no such file: correct the camera's source") from error
-        except PermissionError as error:
-            raise SourceError(f"{path}: may not be read: give this user the right to read it") from error
-        except (FFmpegError, OSError) as error:
-            raise SourceError(
-                f"{path}: is not a video that can be read ({error.strerror}): the recording is damaged or was not "
-                f"finished; record it again or repair it"
-            ) from error
-
     def _stream(self, container: InputContainer) -> VideoStream:
         if not container.streams.video:
             raise SourceError(f"{self._path}: holds no video stream, only sound or data: choose a file with pictures")
@@ -113,6 +104,21 @@ class VideoSource:
                 f"container such as MP4 or MKV when recording"
             )
         return f"{self._path}: holds no picture that can be decoded: it is damaged or was not finished; record it again"
+
+
+def open_video(path: Path) -> InputContainer:
+    """A video file, and nothing but that file: a playlist could name others. Raises ``SourceError``."""
+    try:
+        return av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
+    except FileNotFoundError as error:
+        raise SourceError(f"{path}: there is no such file: correct the camera's source") from error
+    except PermissionError as error:
+        raise SourceError(f"{path}: may not be read: give this user the right to read it") from error
+    except (FFmpegError, OSError) as error:
+        raise SourceError(
+            f"{path}: is not a video that can be read ({error.strerror}): the recording is damaged or was not "
+            f"finished; record it again or repair it"
+        ) from error
 
 
 def upright(picture: VideoFrame) -> Image:

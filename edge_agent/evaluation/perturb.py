@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from edge_agent.capture.frame import CaptureCounts, Frame, Image, Source, SourceInfo
+from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Image, Source, SourceInfo
 from edge_agent.detection.detections import Detections
 from edge_agent.pipeline import Looker, Pipeline
 from edge_agent.scene.stay import Box
@@ -79,6 +79,10 @@ class PerturbedSource:
         self.counts: CaptureCounts = source.counts
         self._source = source
         self._change = change
+
+    def status(self) -> CaptureStatus:
+        """How the source is doing."""
+        return self._source.status()
 
     def probe(self) -> SourceInfo:
         """What the source is. Raises ``SourceError``."""

@@ -1,0 +1,196 @@
+"""A live stream that FFmpeg reads: RTSP, a device, a file that plays again and again."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from threading import Event
+
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from edge_agent.capture.decode_plan import DecodeMode, DecodePlan
+from edge_agent.capture.decoder import DecodedPicture, Decoder, KeyPicture
+from edge_agent.capture.frame import CaptureCounts, SourceError
+from edge_agent.capture.live_clock import LiveClock
+from edge_agent.capture.live_sampling import LiveSampling
+from edge_agent.capture.meter import RateMeter
+from edge_agent.capture.shot import BrokenPictureError, Shot
+
+Timed = tuple[float | None, "Packet[VideoStream]"]
+"""A packet and its time on the stream's own clock, seconds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNDUE_INTERVALS = 1.5
+"""A packet so many frame intervals before the due time may be the first after it: cameras jitter."""
+_USUAL_FPS = 25
+
+
+class AvStream:
+    """Reads packets as they come and decodes as few as the plan allows. Never waits for whoever looks."""
+
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        packets: Callable[[Event], Iterator[Timed]],
+        plan: DecodePlan,
+        sampling: LiveSampling,
+        clock: LiveClock,
+        counts: CaptureCounts,
+        rate: RateMeter,
+        *,
+        hardware: bool,
+    ) -> None:
+        self._container = container
+        self._packets = packets
+        self._plan = plan
+        self._sampling = sampling
+        self._clock = clock
+        self._counts = counts
+        self._rate = rate
+        self._decoder = Decoder(stream)
+        self._wants_hardware = hardware
+        self._time_base = stream.time_base or Fraction(1, 1_000_000)
+        fps = stream.average_rate or stream.guessed_rate or Fraction(_USUAL_FPS)
+        self._undue_s = _UNDUE_INTERVALS / float(fps)
+        self._linked = False
+        clock.restart()
+        plan.restart()
+
+    @property
+    def hardware(self) -> str | None:
+        """The hardware that decodes, if any does."""
+        return self._decoder.hardware
+
+    def shots(self, stop: Event) -> Iterator[Shot]:
+        """The pictures that are due. Raises ``SourceError`` when the stream stalls or ends."""
+        for stream_s, packet in self._packets(stop):
+            arrived_s = time.monotonic()
+            self._rate.count(arrived_s)
+            taken_s = self._clock.taken_s(stream_s, arrived_s)
+            self._plan.see(packet.is_keyframe, taken_s)
+            if packet.is_corrupt:
+                self._break()
+            elif self._plan.mode is DecodeMode.KEYFRAMES:
+                self._linked = False
+                if packet.is_keyframe and self._sampling.take(taken_s):
+                    yield Shot(KeyPicture(self._decoder, packet), taken_s, sent_at(packet))
+                else:
+                    self._counts.frames_skipped += 1
+            else:
+                yield from self._linked_shots(packet, taken_s, arrived_s)
+            if stop.is_set():
+                return
+        raise SourceError("the stream has ended")
+
+    def _linked_shots(self, packet: Packet[VideoStream], taken_s: float, arrived_s: float) -> Iterator[Shot]:
+        if not self._link(packet):
+            self._counts.frames_skipped += 1
+            return
+        spares = self._plan.mode is DecodeMode.SAMPLED
+        undue = spares and not self._sampling.is_due(taken_s + self._undue_s)
+        try:
+            frames = self._decoder.next(packet, "NONREF" if undue else "DEFAULT")
+        except BrokenPictureError:
+            self._break()
+            return
+        taken = 0
+        for frame in frames:
+            stream_s = None if frame.pts is None else float(frame.pts * (frame.time_base or self._time_base))
+            shown_s = taken_s if stream_s is None or packet.pts is None else taken_s + stream_s - self._seconds(packet)
+            if self._sampling.take(shown_s):
+                taken += 1
+                yield Shot(DecodedPicture(frame), shown_s, sent_at(packet))
+        if not taken:
+            self._counts.frames_skipped += 1
+        if taken and spares and self._plan.next_key_will_do(self._sampling):
+            self._linked = False  # until then nothing is due, so that nothing need be decoded
+
+    def _seconds(self, packet: Packet[VideoStream]) -> float:
+        return float((packet.pts or 0) * self._time_base)
+
+    def _link(self, packet: Packet[VideoStream]) -> bool:
+        """True if all that the packet leans on has been decoded."""
+        if not self._linked and (packet.is_keyframe or self._plan.without_keys):
+            self._decoder.forget()
+            if self._wants_hardware and self._decoder.hardware is None:
+                self._wants_hardware = False
+                self._decoder.use_hardware()
+            self._linked = True
+        return self._linked
+
+    def _break(self) -> None:
+        self._counts.frames_broken += 1
+        if not self._plan.without_keys:
+            self._linked = False
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._decoder.close()
+        self._container.close()
+
+
+def sent_at(packet: Packet[VideoStream]) -> datetime | None:
+    """When the camera says that a packet's picture was taken (RTCP sender reports, RFC 3550, section 6.4.1)."""
+    if not packet.has_sidedata("prft"):
+        return None
+    (wall_us,) = struct.unpack_from("<q", bytes(packet.get_sidedata("prft")))
+    try:
+        return _EPOCH + timedelta(microseconds=wall_us)
+    except OverflowError:
+        return None
+
+
+def live_packets(
+    container: InputContainer, stream: VideoStream, stalled: Callable[[FFmpegError], SourceError]
+) -> Callable[[Event], Iterator[Timed]]:
+    """The packets of a stream that comes at its own pace."""
+    time_base = stream.time_base or Fraction(1, 1_000_000)
+
+    def packets(stop: Event) -> Iterator[Timed]:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    at = packet.pts if packet.pts is not None else packet.dts
+                    yield (None if at is None else float(at * time_base)), packet
+        except FFmpegError as error:
+            raise stalled(error) from None
+
+    return packets
+
+
+def looped_packets(container: InputContainer, stream: VideoStream) -> Callable[[Event], Iterator[Timed]]:
+    """The packets of a file in real time, from the beginning again at its end."""
+    time_base = stream.time_base or Fraction(1, 1_000_000)
+    interval_s = float(1 / (stream.average_rate or Fraction(_USUAL_FPS)))
+
+    def packets(stop: Event) -> Iterator[Timed]:
+        began_s = time.monotonic()
+        before_s = 0.0
+        while not stop.is_set():
+            first_s: float | None = None
+            last_s = before_s
+            for packet in container.demux(stream):
+                if not packet.size or packet.dts is None:
+                    continue
+                sent_s = float(packet.dts * time_base)
+                first_s = sent_s if first_s is None else first_s
+                at_s = before_s + sent_s - first_s
+                last_s = max(last_s, at_s)
+                stop.wait(max(0.0, began_s + at_s - time.monotonic()))
+                if stop.is_set():
+                    return
+                shown_s = at_s if packet.pts is None else at_s + float((packet.pts - packet.dts) * time_base)
+                yield shown_s, packet
+            if first_s is None:
+                raise SourceError("the file holds no pictures that can be played")
+            before_s = last_s + interval_s
+            container.seek(0)
+
+    return packets
