@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_agent.capture.frame import Source, SourceInfo
-from edge_agent.capture.open_source import open_source
+from edge_agent.capture.open_source import open_recording, probe_source
 from edge_agent.config import (
     AgentConfig,
     CameraConfig,
@@ -106,7 +106,7 @@ def check_classes(camera: CameraConfig, card: ModelCard) -> list[str]:
 
 def check_camera(camera: CameraConfig, site: SiteConfig) -> tuple[SourceInfo, list[str]]:
     """Open a camera's source and lay its zones over it. What is wrong with the zones. Raises ``SourceError``."""
-    info = open_source(camera, site.time_zone).probe()
+    info = probe_source(camera, site.time_zone)
     try:
         zones = fit_zones(camera, info.width, info.height)
     except ConfigError as error:
@@ -130,8 +130,8 @@ def _calibration(camera: CameraConfig, zone: PassageZone, width: int, height: in
 
 
 def open_camera(camera: CameraConfig, site: SiteConfig) -> tuple[Source, SourceInfo]:
-    """A camera's source and what it is. Raises ``SourceError``."""
-    source = open_source(camera, site.time_zone)
+    """A camera's recording and what it is. Raises ``SourceError``, also if the camera is live."""
+    source = open_recording(camera, site.time_zone)
     return source, source.probe()
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from edge_agent.capture.frame import Frame, SourceError
 from edge_agent.capture.open_source import open_source
 from edge_agent.config import AgentConfig, CameraConfig, ConfigError, PassageZone, load_config
+from edge_agent.redaction import shown_address
 from edge_agent.scene.calibration import Calibration, CalibrationError
 from edge_agent.scene.clear_width import Corridor, CorridorError, clear_width
 from edge_agent.scene.ground_grid import draw_ground_grid
@@ -107,9 +108,10 @@ def _frame_at(config: AgentConfig, camera: CameraConfig, at_s: float) -> Frame:
                 return frame
     except SourceError as error:
         raise _Failed(str(error)) from error
+    name = shown_address(camera.source)
     if last is None:
-        raise _Failed(f"{camera.source}: holds no picture")
-    raise _Failed(f"{camera.source}: ends at {last.media_time_s:.1f} s, before {at_s:g} s: give an earlier --at")
+        raise _Failed(f"{name}: holds no picture")
+    raise _Failed(f"{name}: ends at {last.media_time_s:.1f} s, before {at_s:g} s: give an earlier --at")
 
 
 def _resized(frame: Frame, size: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from edge_agent.assembly import card_of, check_camera, check_classes
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.credentials import credentials_of
+from edge_agent.capture.decode_plan import DecodeMode
+from edge_agent.capture.frame import SourceError, SourceInfo
+from edge_agent.capture.live import PROBE_S
+from edge_agent.capture.source_kind import SourceKind
 from edge_agent.certificate_keeper import held_by
 from edge_agent.config import AgentConfig, CameraConfig, ConfigError, load_config
 from edge_agent.detection.model_card import ModelError
@@ -16,16 +21,18 @@ from edge_agent.detection.session import checked_file
 from edge_agent.failures import WRONG_USE, in_file
 from edge_agent.identity import IdentityError
 from edge_agent.outbox import quota_problem
+from edge_agent.redaction import shown_address
 
 
 @click.command()
 @click.option(
     "--config", "config_path", type=click.Path(path_type=Path), required=True, help="The agent's configuration."
 )
-def check(config_path: Path) -> None:
+@click.option("--probe", is_flag=True, help="Open live cameras too, some seconds each, and say what they send.")
+def check(config_path: Path, probe: bool) -> None:
     """Say everything that is wrong with a configuration: fields, zones, sources, models, disk.
 
-    Exit 2 if anything is.
+    Exit 2 if anything is. Live cameras are left alone without --probe.
     """
     problems: list[str] = []
     notes: list[str] = []
@@ -35,7 +42,7 @@ def check(config_path: Path) -> None:
         problems = error.problems
     else:
         for camera in config.cameras:
-            problems += _wrong_with(camera, config, notes)
+            problems += _wrong_with(camera, config, notes, probe=probe)
         quota = quota_problem(Path(config.state_dir), config.queue.max_bytes)
         if quota is not None:
             problems.append(quota)
@@ -63,7 +70,7 @@ def _about_the_certificate(config: AgentConfig) -> list[str]:
     return [f"aggregator: certificate good until {identity.not_after:%Y-%m-%d %H:%M} UTC"]
 
 
-def _wrong_with(camera: CameraConfig, config: AgentConfig, notes: list[str]) -> list[str]:
+def _wrong_with(camera: CameraConfig, config: AgentConfig, notes: list[str], *, probe: bool) -> list[str]:
     problems: list[str] = []
     try:
         card = card_of(camera, config.model, config.models_dir)
@@ -72,15 +79,56 @@ def _wrong_with(camera: CameraConfig, config: AgentConfig, notes: list[str]) -> 
     except ModelError as error:
         problems.append(f"camera {camera.id!r}: {error}")
         card = None
+    notes += _about_the_password(camera)
+    if camera.kind.is_live and camera.kind is not SourceKind.LOOP and not probe:
+        notes.append(
+            f"camera {camera.id}: {shown_address(camera.source)}, a frame every {camera.period_s:g} s, not opened "
+            f"(--probe does)"
+        )
+        return problems
     try:
         info, wrong = check_camera(camera, config.site)
         problems += wrong
     except SourceError as error:
         return [*problems, f"camera {camera.id!r}: {error}"]
     if card is not None and not wrong:
-        length = f"{info.duration_s:.0f} s" if info.duration_s is not None else "no known end"
+        zones = ", ".join(zone.id for zone in camera.zones) or "none"
         notes.append(
-            f"camera {camera.id}: {info.width}x{info.height}, {length}, a frame every {camera.period_s:g} s, "
-            f"model {card.name}, zones {', '.join(zone.id for zone in camera.zones) or 'none'}"
+            f"camera {camera.id}: {info.width}x{info.height}, {_extent(info)}, a frame every {camera.period_s:g} s, "
+            f"model {card.name}, zones {zones}"
         )
+        notes += _about_the_decoding(camera, info)
     return problems
+
+
+def _extent(info: SourceInfo) -> str:
+    if "kind" in info.details:
+        return f"live, {info.fps:.3g} pictures a second" if info.fps else "live"
+    return f"{info.duration_s:.0f} s" if info.duration_s is not None else "no known end"
+
+
+def _about_the_decoding(camera: CameraConfig, info: SourceInfo) -> list[str]:
+    """How much of a live stream is decoded, and what would make it less."""
+    gop_s, mode = info.details.get("gop_s"), info.details.get("decode")
+    if mode is None:
+        return []
+    if gop_s is None:
+        return [f"camera {camera.id}: fewer than two key frames in {PROBE_S:g} s, decodes {mode} at first"]
+    note = f"camera {camera.id}: a key frame every {gop_s:.3g} s, decodes {mode}"
+    if mode != DecodeMode.KEYFRAMES.value and camera.stream.decode == "auto":
+        note += f"; it would decode key frames alone if the camera sent one every {camera.period_s:g} s"
+    return [note]
+
+
+def _about_the_password(camera: CameraConfig) -> list[str]:
+    sources = (camera.source, camera.stream.sub_source or "")
+    if any("://" in source and urlsplit(source).password for source in sources):
+        advice = "better write stream.username, and the password into a file of its own (stream.password_file)"
+        return [f"camera {camera.id}: the password stands in the configuration: {advice}"]
+    try:
+        credentials_of(camera.source, camera.stream)
+    except SourceError as error:
+        return [f"camera {camera.id}: {error}"]
+    if camera.stream.password_file is not None and Path(camera.stream.password_file).stat().st_mode & 0o077:
+        return [f"camera {camera.id}: {camera.stream.password_file} can be read by others: chmod 600"]
+    return []

@@ -45,8 +45,10 @@ class AvStream:
         counts: CaptureCounts,
         rate: RateMeter,
         *,
+        name: str,
         hardware: bool,
     ) -> None:
+        self._name = name
         self._container = container
         self._packets = packets
         self._plan = plan
@@ -72,8 +74,8 @@ class AvStream:
         """The pictures that are due. Raises ``SourceError`` when the stream stalls or ends."""
         for stream_s, packet in self._packets(stop):
             arrived_s = time.monotonic()
-            self._rate.count(arrived_s)
             taken_s = self._clock.taken_s(stream_s, arrived_s)
+            self._rate.count(taken_s)
             self._plan.see(packet.is_keyframe, taken_s)
             if packet.is_corrupt:
                 self._break()
@@ -84,12 +86,12 @@ class AvStream:
                 else:
                     self._counts.frames_skipped += 1
             else:
-                yield from self._linked_shots(packet, taken_s, arrived_s)
+                yield from self._linked_shots(packet, taken_s)
             if stop.is_set():
                 return
-        raise SourceError("the stream has ended")
+        raise SourceError(f"{self._name}: the camera has ended the stream")
 
-    def _linked_shots(self, packet: Packet[VideoStream], taken_s: float, arrived_s: float) -> Iterator[Shot]:
+    def _linked_shots(self, packet: Packet[VideoStream], taken_s: float) -> Iterator[Shot]:
         if not self._link(packet):
             self._counts.frames_skipped += 1
             return

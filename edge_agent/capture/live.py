@@ -193,7 +193,11 @@ class LiveSource:
             height=height,
             duration_s=None,
             fps=fps,
-            details={"kind": self._kind.value, "gop_s": reading.plan.gop_s, "decode": reading.plan.mode.value},
+            details={
+                "kind": self._kind.value,
+                "gop_s": reading.plan.gop_s,
+                "decode": None if self._kind is SourceKind.HTTP else reading.plan.mode.value,
+            },
         )
 
     def status(self) -> CaptureStatus:

@@ -14,7 +14,7 @@ class RateMeter:
         self._arrived_s: deque[float] = deque(maxlen=_MOST)
 
     def count(self, arrived_s: float) -> None:
-        """One arrived, at this many monotonic seconds."""
+        """One that was taken at this many monotonic seconds."""
         self._arrived_s.append(arrived_s)
 
     def rate(self, now_s: float) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_agent.capture.av_stream import AvStream, live_packets, looped_packets
 from edge_agent.capture.credentials import credentials_of
 from edge_agent.capture.decode_plan import DecodeMode, DecodePlan
-from edge_agent.capture.frame import Source, SourceError
+from edge_agent.capture.frame import Source, SourceError, SourceInfo
 from edge_agent.capture.http_stream import HttpStream
 from edge_agent.capture.live import LiveSource, Reading
 from edge_agent.capture.open_stream import open_device, open_rtsp, video_of, why
@@ -45,6 +45,14 @@ def open_recording(camera: CameraConfig, time_zone: tzinfo) -> Source:
     if not path.exists():
         raise SourceError(f"{path}: there is no such file or folder: correct the source of camera {camera.id}")
     return VideoSource(path, camera.period_s, started_at)
+
+
+def probe_source(camera: CameraConfig, time_zone: tzinfo) -> SourceInfo:
+    """What the source of a camera is: opens it, a live one for some seconds. Raises ``SourceError``."""
+    if camera.kind is SourceKind.LOOP:
+        open_live(camera)
+        return open_recording(camera, time_zone).probe()
+    return open_source(camera, time_zone).probe()
 
 
 def open_live(camera: CameraConfig) -> LiveSource:
@@ -98,6 +106,7 @@ def _connect(camera: CameraConfig, reading: Reading, sub_stream: bool) -> LiveSt
             reading.clock,
             reading.counts,
             reading.rate,
+            name=shown_address(source),
             hardware=settings.hardware == "auto" and reading.plan.mode is not DecodeMode.KEYFRAMES,
         )
     except SourceError:

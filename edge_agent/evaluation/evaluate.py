@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import Any, Protocol
 
 from edge_agent.capture.frame import Source, SourceError
-from edge_agent.capture.open_source import open_source
+from edge_agent.capture.open_source import open_recording
 from edge_agent.config import CameraConfig, PassageZone, SiteConfig
 from edge_agent.evaluation.alarm import Alarm, gather
 from edge_agent.evaluation.clip_run import ClipRun, NoFramesError, Watch, record
@@ -164,7 +164,7 @@ def _section(results: list[ClipResult]) -> dict[str, Any]:
 
 
 def _play(job: Job, camera: CameraConfig, hardship: Perturbation) -> tuple[ClipRun, float]:
-    source: Source = open_source(camera, job.site.time_zone)
+    source: Source = open_recording(camera, job.site.time_zone)
     info = source.probe()
     duration_s = info.duration_s or 0.0
     if hardship.change is not None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from edge_agent.capture.frame import SourceError
-from edge_agent.capture.open_source import open_source
+from edge_agent.capture.open_source import open_live, open_recording, open_source
+from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config import CameraConfig
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -40,8 +41,19 @@ def test_a_path_that_is_not_there_is_named_with_its_camera(tmp_path: Path) -> No
         open_source(CameraConfig("gate", str(tmp_path / "nowhere.mp4")), SHANGHAI)
 
 
-def test_a_streams_password_is_not_repeated() -> None:
-    with pytest.raises(SourceError, match=r"rtsp://10\.0\.0\.7:554/live is a stream") as refused:
-        open_source(CameraConfig("gate", "rtsp://admin:secret@10.0.0.7:554/live?token=abc"), SHANGHAI)
+def test_a_live_camera_cannot_be_played_and_its_password_is_not_repeated() -> None:
+    with pytest.raises(SourceError, match=r"rtsp://10\.0\.0\.7:554/live is live: only a recording") as refused:
+        open_recording(CameraConfig("gate", "rtsp://admin:secret@10.0.0.7:554/live?token=abc"), SHANGHAI)
     assert "secret" not in str(refused.value)
     assert "abc" not in str(refused.value)
+
+
+def test_a_looped_file_is_a_live_camera_that_can_still_be_played_once(make_video: Callable[..., Path]) -> None:
+    camera = CameraConfig("gate", str(make_video("a.mp4", range(0, 3000, 100))), loop=True)
+    assert camera.kind is SourceKind.LOOP
+    assert len(list(open_recording(camera, SHANGHAI).frames())) == 3
+
+
+def test_a_folder_cannot_be_looped(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is no video file"):
+        open_live(CameraConfig("gate", str(tmp_path), loop=True))
