@@ -152,6 +152,8 @@ TABLE: Final[dict[Any, dict[str, Bound]]] = {
         "open_incidents": _COUNT,
         "clear_width": Part(),
         "findings": Parts(256),
+        "blocked_below_m": _SECONDS,
+        "narrowed_below_m": _SECONDS,
     },
     scene_pb2.Finding: {
         "zone_id": Text(),

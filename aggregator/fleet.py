@@ -11,7 +11,7 @@ from typing import Any
 from clearway.v1 import ingest_pb2
 from google.protobuf.message import DecodeError
 
-from aggregator.heartbeat import AgentHealth, read_heartbeat
+from aggregator.heartbeat import AgentHealth, carry_sums, lacks_sums, read_heartbeat
 from aggregator.seconds import growth, overtaken
 from aggregator.store.agents import AgentNote, AgentRow, CameraNote, HeartbeatNote, Kept
 from aggregator.store.tallies import Grown
@@ -57,7 +57,7 @@ class Fleet:
             agent.last_seen_at = max(agent.last_seen_at, row.last_seen_at)
             agent.kept = _decode((row.heartbeat, row.heartbeat_at)) if row.heartbeat and row.heartbeat_at else None
             if agent.kept is not None and (agent.health is None or agent.health.received_at < agent.kept.received_at):
-                agent.health = agent.kept
+                agent.health, agent.heartbeat = agent.kept, row.heartbeat
 
     def behind(self, heartbeats: Mapping[str, datetime | None]) -> list[str]:
         """Which agents spoke to another process: the store has a newer heartbeat of them than is known here."""
@@ -89,6 +89,8 @@ class Fleet:
     def heartbeat(self, agent_id: str, message: Any, now: datetime) -> None:
         """The agent sent a heartbeat."""
         agent = self._heard(agent_id, now)
+        if agent.heartbeat is not None and lacks_sums(message):
+            carry_sums(message, ingest_pb2.Heartbeat.FromString(agent.heartbeat))
         agent.health = read_heartbeat(message, now)
         agent.heartbeat = message.SerializeToString()
 

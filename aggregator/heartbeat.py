@@ -95,6 +95,36 @@ def read_heartbeat(message: Any, received_at: datetime) -> AgentHealth:
     )
 
 
+def carry_sums(message: Any, before: Any) -> None:
+    """Give cameras that have not read their sums yet, after a restart of the agent, those of the heartbeat ``before``.
+
+    Such a camera says nothing of its seconds, which does not mean that there were none.
+    """
+    known = {status.camera_id: status for status in before.cameras}
+    for status in message.cameras:
+        old = known.get(status.camera_id)
+        if old is None:
+            continue
+        if not status.state_seconds:
+            status.state_seconds.extend(old.state_seconds)
+        if not status.zones:
+            status.zones.extend(old.zones)
+            for zone in status.zones:
+                zone.judged = zone.enforced = False
+                zone.open_incidents = 0
+                zone.ClearField("findings")
+                zone.clear_width.state = scene_pb2.MEASUREMENT_STATE_UNKNOWN
+                zone.clear_width.ClearField("width_m")
+                zone.clear_width.ClearField("uncertainty_m")
+                if zone.scenario != scene_pb2.SCENARIO_PASSAGE:
+                    zone.ClearField("clear_width")
+
+
+def lacks_sums(message: Any) -> bool:
+    """True if a camera says nothing of its seconds or its zones."""
+    return any(not status.state_seconds or not status.zones for status in message.cameras)
+
+
 def _camera(status: Any) -> CameraHealth | None:
     try:
         return CameraHealth(
@@ -127,4 +157,9 @@ def _zone(status: Any) -> ZoneHealth:
         passage=passage or status.scenario == scene_pb2.SCENARIO_PASSAGE,
         clear_width_m=width.width_m if measured else None,
         uncertainty_m=width.uncertainty_m if measured and width.HasField("uncertainty_m") else None,
+        limits_m={
+            kind: getattr(status, field)
+            for kind, field in (("blocked", "blocked_below_m"), ("narrowed", "narrowed_below_m"))
+            if status.HasField(field)
+        },
     )

@@ -75,8 +75,6 @@ def _of_zone(camera_id: str, before: ZoneHealth, now: ZoneHealth, *, anew: bool)
 
 
 def _began_anew(before: CameraHealth, now: CameraHealth) -> bool:
-    if now.frames_analysed < before.frames_analysed:
-        return True
     if any(now.state_seconds.get(state, 0.0) < seconds for state, seconds in before.state_seconds.items()):
         return True
     zones = {zone.zone_id: zone for zone in now.zones}

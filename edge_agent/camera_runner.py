@@ -16,7 +16,7 @@ from edge_agent.assembly import Site, build_pipeline
 from edge_agent.capture.frame import Frame, Source, SourceError
 from edge_agent.capture.live import LiveSource
 from edge_agent.capture.open_source import open_source
-from edge_agent.config import CameraConfig, ConfigError
+from edge_agent.config import CameraConfig, ConfigError, PassageZone
 from edge_agent.detection.detector import Detector
 from edge_agent.incident_event import IncidentEvent, IncidentPhase
 from edge_agent.pipeline import Observation, Pipeline
@@ -318,7 +318,7 @@ class CameraRunner:
                 frames_broken=counts.frames_broken if counts else 0,
                 state_s=tuple(pipeline.parts.ledger.state_s.items()) if pipeline else (),
                 stays=tuple(stay for stay in last.stays if stay.standing) if last else (),
-                zones=_zones(pipeline, last, self._state) if pipeline and last else (),
+                zones=_zones(self.camera, pipeline, last, self._state) if pipeline and last else (),
             )
             return CameraActivity(
                 status=status,
@@ -343,8 +343,9 @@ class CameraRunner:
             )
 
 
-def _zones(pipeline: Pipeline, last: Observation, state: CameraState) -> tuple[ZoneStatus, ...]:
+def _zones(camera: CameraConfig, pipeline: Pipeline, last: Observation, state: CameraState) -> tuple[ZoneStatus, ...]:
     parts = pipeline.parts
+    limits = {zone.id: zone.limits_m for zone in camera.zones if isinstance(zone, PassageZone)}
     statuses = []
     for zone, in_force in parts.schedules.items():
         sums = parts.ledger.zones.get(zone)
@@ -362,6 +363,8 @@ def _zones(pipeline: Pipeline, last: Observation, state: CameraState) -> tuple[Z
                 open_incidents=sum(1 for key in parts.incidents.open if key[0] == zone),
                 clear_width=passage.clear_width if passage else None,
                 findings=findings,
+                blocked_below_m=limits[zone].blocked if zone in limits else None,
+                narrowed_below_m=limits[zone].narrowed if zone in limits else None,
             )
         )
     return tuple(statuses)

@@ -23,7 +23,8 @@ class ZoneStatus:
 
     ``enforced`` is true while its schedule is in force, ``judged`` while the camera can judge it. The seconds are
     media time since the agent's state began: with the schedule in force, of those judged, of those in violation.
-    ``clear_width`` is set for passages alone.
+    ``clear_width`` is set for passages alone, and so are the limits, metres, below which it counts as blocked or
+    narrowed.
     """
 
     zone: str
@@ -36,6 +37,8 @@ class ZoneStatus:
     open_incidents: int
     clear_width: ClearWidth | None = None
     findings: tuple[Finding, ...] = ()
+    blocked_below_m: float | None = None
+    narrowed_below_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,8 @@ def zone_status(value: ZoneStatus) -> camera_pb2.ZoneStatus:
         violation_seconds=value.violation_s,
         open_incidents=value.open_incidents,
         findings=[finding(each) for each in value.findings],
+        blocked_below_m=value.blocked_below_m,
+        narrowed_below_m=value.narrowed_below_m,
     )
     if value.clear_width is not None:
         message.clear_width.CopyFrom(clear_width(value.clear_width))

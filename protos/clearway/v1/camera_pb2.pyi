@@ -63,7 +63,7 @@ class CameraStateChange(_message.Message):
     def __init__(self, camera_id: _Optional[str] = ..., from_state: _Optional[_Union[CameraState, str]] = ..., to_state: _Optional[_Union[CameraState, str]] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_time_s: _Optional[float] = ..., shift_x_px: _Optional[float] = ..., shift_y_px: _Optional[float] = ...) -> None: ...
 
 class ZoneStatus(_message.Message):
-    __slots__ = ("zone_id", "scenario", "enforced", "judged", "enforced_seconds", "judged_seconds", "violation_seconds", "open_incidents", "clear_width", "findings")
+    __slots__ = ("zone_id", "scenario", "enforced", "judged", "enforced_seconds", "judged_seconds", "violation_seconds", "open_incidents", "clear_width", "findings", "blocked_below_m", "narrowed_below_m")
     ZONE_ID_FIELD_NUMBER: _ClassVar[int]
     SCENARIO_FIELD_NUMBER: _ClassVar[int]
     ENFORCED_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,8 @@ class ZoneStatus(_message.Message):
     OPEN_INCIDENTS_FIELD_NUMBER: _ClassVar[int]
     CLEAR_WIDTH_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_BELOW_M_FIELD_NUMBER: _ClassVar[int]
+    NARROWED_BELOW_M_FIELD_NUMBER: _ClassVar[int]
     zone_id: str
     scenario: _scene_pb2.Scenario
     enforced: bool
@@ -84,7 +86,9 @@ class ZoneStatus(_message.Message):
     open_incidents: int
     clear_width: _scene_pb2.ClearWidth
     findings: _containers.RepeatedCompositeFieldContainer[_scene_pb2.Finding]
-    def __init__(self, zone_id: _Optional[str] = ..., scenario: _Optional[_Union[_scene_pb2.Scenario, str]] = ..., enforced: bool = ..., judged: bool = ..., enforced_seconds: _Optional[float] = ..., judged_seconds: _Optional[float] = ..., violation_seconds: _Optional[float] = ..., open_incidents: _Optional[int] = ..., clear_width: _Optional[_Union[_scene_pb2.ClearWidth, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_scene_pb2.Finding, _Mapping]]] = ...) -> None: ...
+    blocked_below_m: float
+    narrowed_below_m: float
+    def __init__(self, zone_id: _Optional[str] = ..., scenario: _Optional[_Union[_scene_pb2.Scenario, str]] = ..., enforced: bool = ..., judged: bool = ..., enforced_seconds: _Optional[float] = ..., judged_seconds: _Optional[float] = ..., violation_seconds: _Optional[float] = ..., open_incidents: _Optional[int] = ..., clear_width: _Optional[_Union[_scene_pb2.ClearWidth, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_scene_pb2.Finding, _Mapping]]] = ..., blocked_below_m: _Optional[float] = ..., narrowed_below_m: _Optional[float] = ...) -> None: ...
 
 class CameraStatus(_message.Message):
     __slots__ = ("camera_id", "state", "state_since", "last_frame_at", "frames_analysed", "frames_broken", "state_seconds", "stays", "zones")
