@@ -47,10 +47,16 @@ def has_lost_commits(file: Path, page_bytes: int) -> bool:
     frames = list(_frames(data, page_bytes))
     generation = (salts[0], salts[1]) if header_fits else frames[0].salts
     lost = _behind_damage(frames, generation, (first, second) if header_fits else None, swap)
+    if _is_empty(file):
+        return any(frame.is_commit for frame in frames)  # SQLite would delete the journal unread
     if not header_fits:
         # A header that was cut while the journal began anew belongs to frames that the file has already.
         return any(_page(file, frame.page, page_bytes) != frame.image for frame in _last_images(lost))
     return bool(lost)
+
+
+def _is_empty(file: Path) -> bool:
+    return not file.exists() or file.stat().st_size == 0
 
 
 def _frames(data: bytes, page_bytes: int) -> Iterator[_Frame]:

@@ -45,7 +45,10 @@ def set_aside(path: Path) -> tuple[Path, int]:
         companion = path.with_name(path.name + suffix)
         if companion.exists():
             companion.rename(target.with_name(target.name + suffix))
-    path.rename(target)
+    if path.exists():
+        path.rename(target)
+    else:  # its journal alone was left
+        target.touch()
     _sync_folder(path.parent)
     for old, n in _set_aside_files(path):
         if n <= number - KEPT_FILES:
@@ -87,6 +90,8 @@ def salvage(path: Path) -> Salvage:
     place of newer ones that the file has.
     """
     journal_lost = has_lost_commits(path, PAGE_BYTES)
+    if path.stat().st_size == 0:
+        return Salvage((), (), None, None)  # and its journal, if it has one, is kept as it is
     without_journal = _view(f"{path.absolute().as_uri()}?immutable=1")
     with_journal = _view(path.absolute().as_uri())
     views = [with_journal, without_journal]
