@@ -81,6 +81,7 @@ class Folder:
         data = _read("aggregator.yaml")
         data |= {"listen": ANY_PORT, "store": f"sqlite:///{self.store}"}
         data["metrics"]["listen"] = ANY_PORT
+        data["places"] = str((HERE / data["places"]).resolve())
         _write(self.aggregator_file, data)
 
     def tell_agent(self, aggregator: str) -> None:
