@@ -38,7 +38,7 @@ MAX_HEARTBEAT_BYTES = 1024 * 1024
 MAX_EVIDENCE = 64
 MAX_CAMERAS = 1024
 
-_SECONDS: Final = Number(low=0.0)
+_NOT_NEGATIVE: Final = Number(low=0.0)
 _NAME: Final = Text(must=True)
 _COUNT: Final = Whole(high=MAX_UINT64)
 """Counters of an agent are shown as they are: nothing is computed from them."""
@@ -71,7 +71,7 @@ TABLE: Final[dict[Any, dict[str, Bound]]] = {
         "stay_from_s": Number(),
         "open_start": Flag(),
         "dwell": Part(),
-        "limit_s": _SECONDS,
+        "limit_s": _NOT_NEGATIVE,
         "box": Part(),
         "clear_width": Part(),
         "severity": Word(),
@@ -89,12 +89,12 @@ TABLE: Final[dict[Any, dict[str, Bound]]] = {
         "media_time_s": Number(),
         "people_masked": Flag(),
     },
-    scene_pb2.Dwell: {"observed_s": _SECONDS, "occluded_s": _SECONDS, "unknown_s": _SECONDS},
+    scene_pb2.Dwell: {"observed_s": _NOT_NEGATIVE, "occluded_s": _NOT_NEGATIVE, "unknown_s": _NOT_NEGATIVE},
     scene_pb2.Box: {"x1": Number(), "y1": Number(), "x2": Number(), "y2": Number()},
     scene_pb2.ClearWidth: {
         "state": Word(),
-        "width_m": _SECONDS,
-        "uncertainty_m": _SECONDS,
+        "width_m": _NOT_NEGATIVE,
+        "uncertainty_m": _NOT_NEGATIVE,
         "media_time_s": Number(),
     },
     camera_pb2.CameraStateChange: {
@@ -140,20 +140,22 @@ TABLE: Final[dict[Any, dict[str, Bound]]] = {
         "stays": Parts(1024),
         "zones": Parts(256),
     },
-    camera_pb2.CameraStateSeconds: {"state": Word(must=True), "seconds": _SECONDS},
+    camera_pb2.CameraStateSeconds: {"state": Word(must=True), "seconds": _NOT_NEGATIVE},
     camera_pb2.ZoneStatus: {
         "zone_id": _NAME,
         "scenario": Word(),
         "enforced": Flag(),
         "judged": Flag(),
-        "enforced_seconds": _SECONDS,
-        "judged_seconds": _SECONDS,
-        "violation_seconds": _SECONDS,
+        "enforced_seconds": _NOT_NEGATIVE,
+        "judged_seconds": _NOT_NEGATIVE,
+        "violation_seconds": _NOT_NEGATIVE,
         "open_incidents": _COUNT,
         "clear_width": Part(),
         "findings": Parts(256),
-        "blocked_below_m": _SECONDS,
-        "narrowed_below_m": _SECONDS,
+        "blocked_below_m": _NOT_NEGATIVE,
+        "narrowed_below_m": _NOT_NEGATIVE,
+        "blocked_below_m": _NOT_NEGATIVE,
+        "narrowed_below_m": _NOT_NEGATIVE,
     },
     scene_pb2.Finding: {
         "zone_id": Text(),

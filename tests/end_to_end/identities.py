@@ -17,7 +17,7 @@ from clearway.v1.ingest_pb2_grpc import IngestServiceStub
 from sqlalchemy.engine import make_url
 
 from aggregator.authority import Authority
-from aggregator.config import AggregatorConfig, MetricsConfig, StreamConfig, TlsConfig
+from aggregator.config import AggregatorConfig, LimitsConfig, MetricsConfig, StreamConfig, TlsConfig
 from aggregator.register import Register
 from aggregator.service import Service, open_store
 from edge_agent.enrollment import Token, enroll
@@ -67,7 +67,9 @@ def signed_by(
 
 
 @contextmanager
-def serving_tls(folder: Path, tls: TlsConfig | None = None) -> Iterator[TlsAggregator]:
+def serving_tls(
+    folder: Path, tls: TlsConfig | None = None, limits: LimitsConfig | None = None
+) -> Iterator[TlsAggregator]:
     """Serve until the block ends."""
     config = AggregatorConfig(
         listen="127.0.0.1:0",
@@ -75,6 +77,7 @@ def serving_tls(folder: Path, tls: TlsConfig | None = None) -> Iterator[TlsAggre
         stream=StreamConfig(drain_s=0.2, heartbeat_s=0.2),
         metrics=MetricsConfig(listen="127.0.0.1:0", refresh_s=0.2),
         tls=tls or TlsConfig(),
+        limits=limits or LimitsConfig(),
     )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="aggregator")
