@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from prometheus_client.core import Metric
 
-from aggregator.catalogue import Kind, Scope, Source, Values, declare
+from aggregator.catalogue import Kind, Scope, Source, Sums, Values, declare
 from aggregator.heartbeat import AgentHealth
-from aggregator.overview import CAMERA_STATES, AgentState, Overview
+from aggregator.overview import AgentState, Overview
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ CAMERAS = declare(
     _BEAT,
     "cameras",
     "agent state",
-    "The agent's cameras by state; silent while it is, unheard if never heard of.",
+    "The agent's cameras by state, if there are any; silent while it is, unheard if never heard of.",
 )
 ALL_CONNECTED = declare(
     _G, Scope.FIXED, Source.PROCESS, "agents_connected", "", "Agents with a stream to this process now."
@@ -113,7 +113,7 @@ def agent_series(seen: Overview) -> Iterator[Metric]:
         {(name, one.agent_version, one.model_version, one.config_version, one.platform): 1.0 for name, one in facts}
     )
     yield STREETS.filled({(name, *street): 1.0 for name, street in seen.agent_streets})
-    cameras: dict[tuple[str, ...], float] = {(name, state): 0.0 for name in seen.agents for state in CAMERA_STATES}
+    cameras = Sums(float)  # states without cameras are left out: twelve for each agent would be a fifth of all series
     for (name, _), camera in seen.cameras.items():
         cameras[name, camera.state] += 1
     yield CAMERAS.filled(cameras)

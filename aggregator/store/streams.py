@@ -20,6 +20,9 @@ MISSING_AT_HELLO = "missing_at_hello"
 MAX_REFUSED_AGENTS = 100
 """How many refused agents are remembered, so that a flood of invented ids can't fill the store."""
 
+KEYS_AT_ONCE = 400
+"""Rows that one query locks: SQLite takes expressions up to 1000 deep."""
+
 
 @dataclass(slots=True)
 class HighWater:
@@ -89,15 +92,17 @@ def _queues(connection: Connection, agent_id: str) -> list[StreamKey]:
 def lock(connection: Connection, keys: Iterable[StreamKey]) -> dict[StreamKey, HighWater]:
     """Lock high-water rows, in order of their keys, until the transaction ends."""
     wanted = sorted(set(keys))
-    if not wanted:
-        return {}
-    found = connection.execute(
-        select(streams.c.agent_id, streams.c.epoch, streams.c.committed_seq, streams.c.fence)
-        .where(or_(*(and_(streams.c.agent_id == agent, streams.c.epoch == epoch) for agent, epoch in wanted)))
-        .order_by(streams.c.agent_id, streams.c.epoch)
-        .with_for_update()
-    )
-    return {(row.agent_id, row.epoch): HighWater(row.committed_seq, row.fence) for row in found}
+    found: dict[StreamKey, HighWater] = {}
+    for start in range(0, len(wanted), KEYS_AT_ONCE):
+        part = wanted[start : start + KEYS_AT_ONCE]
+        rows = connection.execute(
+            select(streams.c.agent_id, streams.c.epoch, streams.c.committed_seq, streams.c.fence)
+            .where(or_(*(and_(streams.c.agent_id == agent, streams.c.epoch == epoch) for agent, epoch in part)))
+            .order_by(streams.c.agent_id, streams.c.epoch)
+            .with_for_update()
+        )
+        found |= {(row.agent_id, row.epoch): HighWater(row.committed_seq, row.fence) for row in rows}
+    return found
 
 
 def advance(connection: Connection, rows: dict[StreamKey, HighWater], now: datetime) -> None:
