@@ -154,8 +154,6 @@ TABLE: Final[dict[Any, dict[str, Bound]]] = {
         "findings": Parts(256),
         "blocked_below_m": _NOT_NEGATIVE,
         "narrowed_below_m": _NOT_NEGATIVE,
-        "blocked_below_m": _NOT_NEGATIVE,
-        "narrowed_below_m": _NOT_NEGATIVE,
     },
     scene_pb2.Finding: {
         "zone_id": Text(),

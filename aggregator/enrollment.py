@@ -15,6 +15,7 @@ from clearway.v1 import enrollment_pb2
 from aggregator.authority import Authority, BadRequestError, Issued
 from aggregator.bounds import BadMessageError, check
 from aggregator.config import AggregatorConfig
+from aggregator.decoding import Undecodable, decoder
 from aggregator.identity import Identity
 from aggregator.refusal import RefusalError
 from aggregator.register import NotGivenError, RegisterError
@@ -73,7 +74,7 @@ class EnrollmentServer:
         return enrollment_pb2.GetAuthorityResponse(ca_certificate_pem=self._authority.pem)
 
     async def _enroll(self, request: Any, context: Any) -> Any:
-        agent_id = await _checked(request, context, self._identity.now())
+        agent_id = (await _checked(request, context, self._identity.now())).agent_id
         sign = partial(_sign, self._authority, self._config, self._identity, agent_id, request.csr_der)
         redeem = partial(self._identity.register.redeem, request.token, agent_id, sign)
         issued = await _given(context, redeem, agent_id)
@@ -93,15 +94,12 @@ def renewal_handler(config: AggregatorConfig, identity: Identity) -> Any:
                 grpc.StatusCode.FAILED_PRECONDITION, "certificates come from an authority outside this aggregator"
             )
             raise AssertionError("abort does not return")
+        await _checked(request, context, identity.now())
         try:
-            check(request, identity.now())
             peer = identity.peer(context)
         except RefusalError as refusal:
             await context.abort(refusal.code, str(refusal))
             raise AssertionError("abort does not return") from refusal
-        except BadMessageError as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-            raise AssertionError("abort does not return") from error
         sign = partial(_sign, authority, config, identity, peer.agent_id, request.csr_der)
         issued = await _given(
             context, partial(identity.register.renew, peer.agent_id, peer.serial, sign), peer.agent_id
@@ -117,14 +115,16 @@ def _sign(authority: Authority, config: AggregatorConfig, identity: Identity, ag
     return authority.sign_agent(agent_id, csr_der, config.tls.certificate_days, identity.now())
 
 
-async def _checked(request: Any, context: Any, now: datetime) -> str:
-    """The agent's name in a request whose values are within their bounds."""
+async def _checked(request: Any, context: Any, now: datetime) -> Any:
+    """A request whose values are within their bounds; else the call ends."""
     try:
+        if isinstance(request, Undecodable):
+            raise request.refusal()
         check(request, now)
-    except BadMessageError as error:
+    except (BadMessageError, RefusalError) as error:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         raise AssertionError("abort does not return") from error
-    return str(request.agent_id)
+    return request
 
 
 async def _given(context: Any, give: Callable[[], Issued], agent_id: str) -> Issued:
@@ -145,5 +145,5 @@ async def _given(context: Any, give: Callable[[], Issued], agent_id: str) -> Iss
 
 def _unary(handle: Any, request: Any, response: Any) -> Any:
     return grpc.unary_unary_rpc_method_handler(
-        handle, request_deserializer=request.FromString, response_serializer=response.SerializeToString
+        handle, request_deserializer=decoder(request), response_serializer=response.SerializeToString
     )

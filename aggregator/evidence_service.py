@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar
 
 import grpc
 import structlog
-from clearway.v1 import evidence_pb2, evidence_pb2_grpc
+from clearway.v1 import evidence_pb2
 
 from aggregator.bounds import BadMessageError, check
+from aggregator.decoding import Undecodable, decoder
 from aggregator.evidence import EvidenceFolder, Held, Opening, Upload
 from aggregator.identity import Identity
 from aggregator.limits import CALL_BYTES, Allowance, Limits
@@ -23,6 +24,7 @@ from aggregator.store.store import utc_now
 
 log = structlog.get_logger(__name__)
 
+SERVICE = "clearway.v1.EvidenceService"
 AGENT_ID = "clearway-agent-id"
 """Metadata in which an agent says who it is."""
 
@@ -51,7 +53,7 @@ class WatchesEvidence(Protocol):
         ...
 
 
-class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
+class EvidenceService:
     """Answers for one folder, for the agents that ``knows`` says yes to; without a folder it refuses every picture.
 
     ``identity`` judges certificates; None where plain text is served to this machine alone.
@@ -77,11 +79,25 @@ class EvidenceService(evidence_pb2_grpc.EvidenceServiceServicer):
         """Finish what is being written."""
         self._threads.shutdown(wait=True)
 
-    async def GetUploadOffset(self, request: Any, context: Any) -> Any:  # noqa: N802 as gRPC names it
+    def handler(self) -> Any:
+        """What answers the calls, for a gRPC server."""
+        offset = grpc.unary_unary_rpc_method_handler(
+            self._get_upload_offset,
+            request_deserializer=decoder(evidence_pb2.GetUploadOffsetRequest),
+            response_serializer=evidence_pb2.GetUploadOffsetResponse.SerializeToString,
+        )
+        upload = grpc.stream_unary_rpc_method_handler(
+            self._upload_evidence,
+            request_deserializer=decoder(evidence_pb2.UploadEvidenceRequest),
+            response_serializer=evidence_pb2.UploadEvidenceResponse.SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, {"GetUploadOffset": offset, "UploadEvidence": upload})
+
+    async def _get_upload_offset(self, request: Any, context: Any) -> Any:
         """How much of a picture is here."""
         return await self._answered(context, self._held(request, context), evidence_pb2.GetUploadOffsetResponse)
 
-    async def UploadEvidence(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802 as gRPC names it
+    async def _upload_evidence(self, request_iterator: Any, context: Any) -> Any:
         """Take a picture."""
         taking = self._taken(request_iterator, context)
         return await self._answered(context, taking, evidence_pb2.UploadEvidenceResponse)
@@ -198,11 +214,14 @@ async def _next(reading: Any) -> Any:
     """The next message; None once the agent has half-closed."""
     try:
         async with asyncio.timeout(SILENCE_S):
-            return await anext(reading, None)
+            message = await anext(reading, None)
     except TimeoutError as error:
         raise RefusalError(
             grpc.StatusCode.DEADLINE_EXCEEDED, "silent", f"nothing came for {SILENCE_S:.0f} s"
         ) from error
+    if isinstance(message, Undecodable):
+        raise message.refusal()
+    return message
 
 
 def _read_opening(message: Any) -> Opening:
@@ -214,6 +233,8 @@ def _read_opening(message: Any) -> Opening:
 
 
 def _check(message: Any) -> None:
+    if isinstance(message, Undecodable):
+        raise message.refusal()
     try:
         check(message, utc_now())
     except BadMessageError as error:

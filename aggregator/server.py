@@ -7,11 +7,11 @@ from typing import Any
 
 import grpc
 import structlog
-from clearway.v1 import evidence_pb2_grpc, ingest_pb2
-from google.protobuf.message import DecodeError
+from clearway.v1 import ingest_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
+from aggregator.decoding import decoder
 from aggregator.enrollment import renewal_handler
 from aggregator.evidence_service import EvidenceService
 from aggregator.refusal import RefusalError, taken_over
@@ -49,7 +49,7 @@ class IngestServer:
             response_serializer=ingest_pb2.ConnectResponse.SerializeToString,
         )
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Connect": handler}),))
-        evidence_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, self._server)  # type: ignore[no-untyped-call]
+        self._server.add_generic_rpc_handlers((evidence.handler(),))
         if shared.identity is not None:
             self._server.add_generic_rpc_handlers((renewal_handler(shared.config, shared.identity),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -133,8 +133,8 @@ class IngestServer:
             await self._health.set(name, status)
 
 
+_DECODE = decoder(ingest_pb2.ConnectRequest)
+
+
 def _decode(data: bytes) -> Arrived:
-    try:
-        return Arrived(ingest_pb2.ConnectRequest.FromString(data), len(data))
-    except DecodeError:
-        return Arrived(None, len(data))
+    return Arrived(_DECODE(data), len(data))

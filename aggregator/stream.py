@@ -13,6 +13,7 @@ import structlog
 from clearway.v1 import ingest_pb2
 
 from aggregator.bounds import MAX_HEARTBEAT_BYTES
+from aggregator.decoding import Undecodable
 from aggregator.heartbeat_bounds import keep_what_fits
 from aggregator.identity import Peer
 from aggregator.ingest import Failed
@@ -339,12 +340,8 @@ class AgentStream:
         arrived = await self._context.read()
         if arrived is grpc.aio.EOF:
             return None
-        if arrived.message is None:
-            raise RefusalError(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                "undecodable",
-                f"{arrived.size_bytes} bytes that are no ConnectRequest",
-            )
+        if isinstance(arrived.message, Undecodable):
+            raise arrived.message.refusal()
         return cast(Arrived, arrived)
 
     async def _write(self, message: Any) -> None:

@@ -19,7 +19,7 @@ from aggregator.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message, None if its bytes are no ConnectRequest, and how many bytes it took."""
+    """A ConnectRequest, or ``Undecodable``, and how many bytes it took."""
 
     message: Any
     size_bytes: int

@@ -97,10 +97,7 @@ class Mutator:
             self._splice,
             self._nest,
             self._huge_varint,
-            self._inside,
-            self._inside,
-            self._inside,
-            self._inside,
+            *(self._inside,) * 20,
         )
 
     def mutated(self, message: bytes) -> bytes:

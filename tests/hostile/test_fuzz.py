@@ -1,0 +1,78 @@
+"""Messages that are nearly right cost their sender its stream, and nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.hostile.fuzzing import Fuzzer
+from tests.hostile.mutation import Mutator, fields_of, varint
+from tests.hostile.scale import FUZZED_MESSAGES, LONG
+from tests.hostile.victim import Victim, WellBehaved, p99, victim_in
+
+SEED = 20260512
+AGENTS = 4
+ROUNDS = 10 if LONG else 4
+MAX_GROWTH_MIB = 24.0
+"""Between the middle and the end: names within limits.cameras, a journal, and fragments."""
+
+
+def test_mutations_are_the_same_again_and_reach_inside_of_messages() -> None:
+    whole = b"\x0a\x03abc" + b"\x12" + varint(4) + b"\x08\x05\x10\x06"
+    first, second = Mutator(1, [whole]), Mutator(1, [whole])
+    made = [first.mutated(whole) for _ in range(300)]
+    assert made == [second.mutated(whole) for _ in range(300)]
+    assert len(set(made)) > 150
+    assert sum(fields_of(each) is not None for each in made) > 100
+
+
+def test_mutated_messages_crash_nothing_leak_nothing_and_slow_nobody(tmp_path: Path) -> None:
+    with victim_in(tmp_path / "aggregator") as victim:
+        folder = tmp_path / "well"
+        folder.mkdir()
+        well = WellBehaved(folder, victim)
+        try:
+            quiet_from = time.monotonic()
+            time.sleep(10 if LONG else 2)
+            quiet_to = time.monotonic()
+            outcomes, memory = asyncio.run(fuzz(victim))
+            fuzzed_to = time.monotonic()
+            quiet, fuzzed = well.waits_s(quiet_from, quiet_to), well.waits_s(quiet_to, fuzzed_to)
+        finally:
+            well.close()
+        assert victim.runs
+        assert victim.tracebacks() == []
+        growth_mib = memory[-1] - memory[len(memory) // 2]
+        print(
+            f"{outcomes.total()} messages in {fuzzed_to - quiet_to:.0f} s; memory {memory[0]:.0f}, "
+            f"{memory[len(memory) // 2]:.0f}, {memory[-1]:.0f} MiB; ack p99 {p99(quiet) * 1e3:.0f} ms before, "
+            f"{p99(fuzzed) * 1e3:.0f} ms meanwhile; {dict(sorted(outcomes.items()))}"
+        )
+        assert outcomes.total() == FUZZED_MESSAGES
+        assert outcomes["stream: taken"] > 0.1 * outcomes.total()
+        for expected in ("stream: event rejected", "stream: INVALID_ARGUMENT", "enrol: INVALID_ARGUMENT"):
+            assert outcomes[expected], f"no message met with {expected}"
+        assert not any(outcome.endswith("UNKNOWN") for outcome in outcomes), (
+            "something was raised where nobody expects it"
+        )
+        assert growth_mib < MAX_GROWTH_MIB
+        assert p99(fuzzed) < 10 * p99(quiet) + 0.25
+
+
+async def fuzz(victim: Victim) -> tuple[Counter[str], list[float]]:
+    names = [f"fuzz-{number}" for number in range(AGENTS)]
+    agents = [
+        Fuzzer(victim.address, victim.enrollment, victim.signed(name), name, SEED + number)
+        for number, name in enumerate(names)
+    ]
+    memory = [victim.rss_mib()]
+    share = FUZZED_MESSAGES // AGENTS // ROUNDS
+    for number in range(ROUNDS):
+        count = share if number < ROUNDS - 1 else FUZZED_MESSAGES // AGENTS - share * (ROUNDS - 1)
+        await asyncio.gather(*(agent.send(count) for agent in agents))
+        memory.append(victim.rss_mib())
+    for agent in agents:
+        await agent.close()
+    return sum((agent.outcomes for agent in agents), Counter()), memory
