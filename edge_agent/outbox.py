@@ -227,9 +227,9 @@ class Outbox:
         record in the queue yet get one at its tail.
         """
         with self._lock:
+            if hold:
+                self._record_losses()
             try:
-                if hold and (self._refused is not None or self._file.has_losses()):
-                    self._record_losses()
                 batch, damaged = self._file.read(after_seq, max_events, max_bytes)
                 if damaged is not None and not batch.payloads:
                     self._write(lambda draft: self._file.replace_damaged(draft, damaged))
@@ -243,8 +243,14 @@ class Outbox:
             return batch
 
     def _record_losses(self) -> None:
-        if self._file.used_pages() <= self._quota.event_pages(held=False):
-            self._write(self._file.insert_losses)
+        """Put losses that have no record yet at the tail. On a full disk they wait, and what is there is sent first."""
+        try:
+            if (self._refused is not None or self._file.has_losses()) and (
+                self._file.used_pages() <= self._quota.event_pages(held=False)
+            ):
+                self._write(self._file.insert_losses)
+        except _FILE_ERRORS as error:
+            self._can_go_on(error)
 
     def release(self) -> None:
         """Let events that were on the way be dropped again: their stream has ended."""
@@ -304,10 +310,11 @@ class Outbox:
         """True if the aggregator's highest stored event of this epoch is none that this queue can have sent.
 
         So it is when the file was put back from a copy, or a commit was lost from the end of its journal. What was
-        appended since it was opened has the sequences of events that are stored already.
+        appended since it was opened has the sequences of events that are stored already. What the queue itself let go
+        from its head the aggregator counts as stored.
         """
         with self._lock:
-            return stored_through >= max(self._found_next_seq, self._sent_through + 1)
+            return stored_through >= max(self._found_next_seq, self._sent_through + 1, self._file.ledger.head_seq)
 
     def renew_epoch(self, stored_through: int) -> None:
         """Give the queue a new epoch, numbered from 1: it ``is_behind`` what the aggregator has stored.

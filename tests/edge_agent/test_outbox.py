@@ -163,6 +163,15 @@ def test_a_queue_that_lost_its_end_goes_on_under_a_new_epoch_with_what_was_appen
         assert not outbox.is_behind(0)
 
 
+def test_a_queue_that_dropped_its_head_is_not_behind(tmp_path: Path) -> None:
+    with queue(tmp_path) as outbox:
+        while not outbox.status().dropped_events:
+            put_big(outbox, range(10))
+        position = outbox.position()
+        assert not outbox.is_behind(position.lowest_unacked_seq - 1), "the aggregator counts what is gone as stored"
+        assert outbox.is_behind(position.lowest_unacked_seq)
+
+
 def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
     with queue(tmp_path) as outbox:
         db = outbox._file._db

@@ -61,15 +61,24 @@ def heartbeat() -> ingest_pb2.Heartbeat:
 
 
 class Diary:
-    """What was committed, one line for each event, on the disk before the next is emitted."""
+    """What was committed, one line for each event, on the disk before the next is emitted.
+
+    ``offered`` counts all events, those included that the queue did not take.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.life = len(list(folder.iterdir()))
+        self.offered = 0
+        self._lock = threading.Lock()
         self._file = os.open(folder / f"{self.life:04}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def note(self, seqs: range, names: list[str]) -> None:
-        """These events are committed under these sequences."""
+        """These events are committed under these sequences, or, if there are none, were not taken."""
+        with self._lock:
+            self.offered += len(names)
+        if not seqs:
+            return
         lines = "".join(f"{seq} {name}\n" for seq, name in zip(seqs, names, strict=True))
         os.write(self._file, lines.encode())
         os.fsync(self._file)
@@ -83,8 +92,8 @@ def emit(outbox: Outbox, diary: Diary, who: int, pause_s: float, stopping: threa
         names = [f"{diary.life}-{who}-{number + each}" for each in range(chance.randint(1, 3))]
         number += len(names)
         now = datetime.now(UTC)
-        if seqs := outbox.append([incident(name, now, chance.choice((0, 100))) for name in names], EventKind.INCIDENT):
-            diary.note(seqs, names)
+        payloads = [incident(name, now, chance.choice((0, 100))) for name in names]
+        diary.note(outbox.append(payloads, EventKind.INCIDENT), names)
         stopping.wait(chance.uniform(0, pause_s))
 
 
@@ -109,7 +118,11 @@ def main(state: str, address: str, diaries: str, pause_s: str = "0.02", max_byte
         time.sleep(0.05)
     ended = uplink.stop(flush_s=5)
     queue = outbox.status()
-    status = asdict(queue) | {"pending_events": queue.pending_events, "failures": uplink.status().failures}
+    status = asdict(queue) | {
+        "pending_events": queue.pending_events,
+        "offered": diary.offered,
+        "failures": uplink.status().failures,
+    }
     outbox.close()
     assert ended, "the uplink's thread has ended"
     print(json.dumps({"event": "emitter_stopped", **status}, default=str), flush=True)
