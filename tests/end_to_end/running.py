@@ -56,12 +56,12 @@ DOUBLE: dict[str, Any] = {
 class Process:
     """A program that was started; what it says on stderr and stdout is kept."""
 
-    def __init__(self, module: str, *arguments: str, log: Path) -> None:
+    def __init__(self, module: str, *arguments: str, log: Path, **environment: str) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -85,6 +85,10 @@ class Process:
         """Ask it to stop in order; its exit code."""
         self._process.terminate()
         return self._process.wait(45)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def close(self) -> None:
         """End it if it still runs."""
@@ -166,13 +170,13 @@ class Folder:
         }
         return self.write("agent.yaml", config | changes)
 
-    def run_agent(self, *options: str) -> Process:
+    def run_agent(self, *options: str, **environment: str) -> Process:
         """Start the agent with the configuration written last."""
-        return self.start(AGENT, "run", "--config", str(self.path / "agent.yaml"), *options)
+        return self.start(AGENT, "run", "--config", str(self.path / "agent.yaml"), *options, **environment)
 
-    def start(self, module: str, *arguments: str) -> Process:
+    def start(self, module: str, *arguments: str, **environment: str) -> Process:
         """Start a program, which ends with the test at the latest."""
-        process = Process(module, *arguments, log=self.path / f"{len(self._processes)}.log")
+        process = Process(module, *arguments, log=self.path / f"{len(self._processes)}.log", **environment)
         self._processes.append(process)
         return process
 
