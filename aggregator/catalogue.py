@@ -57,12 +57,6 @@ class Family:
     scope: Scope
     source: Source
 
-    @property
-    def unit(self) -> str:
-        """The base unit by the name's ending; empty for counts and states."""
-        stem = self.name.removesuffix("_total")
-        return next((unit for unit in UNITS if stem.endswith(f"_{unit}")), "")
-
     def filled(self, values: Values) -> Metric:
         """A gauge or a counter with a sample for each tuple of label values, in their order."""
         kind = CounterMetricFamily if self.kind is Kind.COUNTER else GaugeMetricFamily
@@ -80,7 +74,6 @@ class Family:
 
 
 PREFIX = "clearway_"
-UNITS = ("timestamp_seconds", "seconds", "meters", "bytes", "degrees")
 
 CATALOGUE: dict[str, Family] = {}
 """Every family by its name, once the modules that declare them are imported; ``aggregator.metrics`` imports all."""

@@ -20,6 +20,7 @@ from aggregator import __version__
 from aggregator.authority import Authority, AuthorityError
 from aggregator.config import AggregatorConfig, ConfigError, is_agent_id, load_config
 from aggregator.logs import set_up_logs
+from aggregator.places import load_places
 from aggregator.register import Register, RegisterError
 from aggregator.server import StartError
 from aggregator.service import open_store, serve
@@ -98,6 +99,8 @@ def serve_command(config_path: Path, migrate: bool, ready_file: Path | None) -> 
 def check_command(config_path: Path) -> None:
     """Say everything that is wrong with a configuration, with file, line and field. Touches nothing."""
     config = load_config(config_path)
+    if config.places is not None:
+        load_places(config.places)
     who = "any agent" if isinstance(config.agents, str) else f"{len(config.agents)} agents"
     click.echo(
         f"{config_path}: good: {who} on {config.listen}, store {config.store}, metrics on {config.metrics.listen}"
@@ -262,6 +265,38 @@ def agents_revoke(config_path: Path, name: str, undo: bool) -> None:
     else:
         known = register.revoke(name)
         click.echo(f"{name}: shut out" + ("" if known else ", though it was never heard of: is it spelt right?"))
+
+
+@agents_group.command("retire")
+@config_option
+@name_argument
+@_told
+def agents_retire(config_path: Path, name: str) -> None:
+    """End the series of the agent NAME, which is gone for good: it would be silent for ever.
+
+    What it sent stays. It may come back, and then its series go on; to shut it out, revoke it.
+    """
+    with _existing_store(load_config(config_path)) as store:
+        known = store.retire(name)
+    if not known:
+        raise StoreError(f"{name}: no such agent has connected, or it was retired before: see agents list")
+    click.echo(f"{name}: retired")
+
+
+@main.group("places")
+def places_group() -> None:
+    """Where cameras stand."""
+
+
+@places_group.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@_told
+def places_check(file: Path) -> None:
+    """Say everything that is wrong with a places FILE, with line and field. Touches nothing."""
+    places = load_places(file)
+    without = sum(place.latitude is None for place in places.cameras.values())
+    placed = f"{len(places.cameras)} cameras in {len({place.key for place in places.cameras.values()})} streets"
+    click.echo(f"{file}: good: {placed} of {len(places.streets)}, {without} without coordinates")
 
 
 def _with_tls(config_path: Path) -> AggregatorConfig:

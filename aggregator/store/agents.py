@@ -80,6 +80,15 @@ def list_agents(connection: Connection, only: Sequence[str] | None = None) -> li
     ]
 
 
+def retire(connection: Connection, agent_id: str) -> bool:
+    """Take an agent out of what is watched, until it connects again; false if it is not among the known ones.
+
+    What came from it stays.
+    """
+    known = (agents.c.agent_id == agent_id, agents.c.state == "known")
+    return connection.execute(update(agents).where(*known).values(state="retired")).rowcount > 0
+
+
 def note(connection: Connection, notes: Sequence[AgentNote], street_of: StreetOf) -> None:
     """Keep what agents last said, so that it is still known after a restart, and add up the seconds that they tell.
 

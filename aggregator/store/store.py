@@ -95,6 +95,11 @@ class Store:
             with told_apart(), self._writer.begin() as connection:
                 agents.note(connection, notes, self.street_of)
 
+    def retire(self, agent_id: str) -> bool:
+        """End an agent's series until it connects again; false if no such agent is known."""
+        with told_apart(), self._writer.begin() as connection:
+            return agents.retire(connection, agent_id)
+
     def forget(self, before: datetime) -> int:
         """Delete a part of what is older than ``before``; returns how many rows went, 0 when all is done."""
         with told_apart(), self._writer.begin() as connection:
