@@ -221,9 +221,10 @@ class CameraRunner:
     def _miss(self, source: LiveSource) -> None:
         """Nothing comes: say so, and once in a period take the time that passes through the pipeline."""
         now = datetime.now(UTC)
+        if self._state is not CameraState.NO_SIGNAL:
+            self._log.warning("no_signal", why=source.problem, silent_s=round(source.silent_s(), 1))
+            self._turn(CameraState.NO_SIGNAL, now)
         if self._pipeline is None:
-            if self._state is not CameraState.NO_SIGNAL:
-                self._turn(CameraState.NO_SIGNAL, now)
             return
         at_s = source.media_time_s()
         if at_s - self._missed_s >= self.camera.period_s:

@@ -47,6 +47,7 @@ class AvStream:
         *,
         name: str,
         hardware: bool,
+        reliable: bool,
     ) -> None:
         self._name = name
         self._container = container
@@ -56,14 +57,15 @@ class AvStream:
         self._clock = clock
         self._counts = counts
         self._rate = rate
-        self._decoder = Decoder(stream)
+        self._decoder = Decoder(stream, may_relent=reliable)
         self._wants_hardware = hardware
         self._time_base = stream.time_base or Fraction(1, 1_000_000)
         fps = stream.average_rate or stream.guessed_rate or Fraction(_USUAL_FPS)
-        self._undue_s = _UNDUE_INTERVALS / float(fps)
+        self._interval_s = 1 / float(fps)
+        self._undue_s = _UNDUE_INTERVALS * self._interval_s
         self._linked = False
+        self._clock_in_use = (-1, False)
         clock.restart()
-        plan.restart()
 
     @property
     def hardware(self) -> str | None:
@@ -76,27 +78,33 @@ class AvStream:
             arrived_s = time.monotonic()
             taken_s = self._clock.taken_s(stream_s, arrived_s)
             self._rate.count(taken_s)
-            self._plan.see(packet.is_keyframe, taken_s)
+            if (self._clock.leaps, stream_s is None) != self._clock_in_use:
+                self._clock_in_use = self._clock.leaps, stream_s is None
+                self._plan.restart()
+                self._sampling.restart()
+            # Due is what the camera's own clock says: packets of a backlog arrive together.
+            at_s = arrived_s if stream_s is None else stream_s
+            self._plan.see(packet.is_keyframe, at_s)
             if packet.is_corrupt:
                 self._break()
             elif self._plan.mode is DecodeMode.KEYFRAMES:
                 self._linked = False
-                if packet.is_keyframe and self._sampling.take(taken_s):
+                if packet.is_keyframe and self._sampling.take(at_s, self._plan.gop_s or self._sampling.period_s):
                     yield Shot(KeyPicture(self._decoder, packet), taken_s, sent_at(packet))
                 else:
                     self._counts.frames_skipped += 1
             else:
-                yield from self._linked_shots(packet, taken_s)
+                yield from self._linked_shots(packet, at_s, taken_s)
             if stop.is_set():
                 return
         raise SourceError(f"{self._name}: the camera has ended the stream")
 
-    def _linked_shots(self, packet: Packet[VideoStream], taken_s: float) -> Iterator[Shot]:
+    def _linked_shots(self, packet: Packet[VideoStream], at_s: float, taken_s: float) -> Iterator[Shot]:
         if not self._link(packet):
             self._counts.frames_skipped += 1
             return
         spares = self._plan.mode is DecodeMode.SAMPLED
-        undue = spares and not self._sampling.is_due(taken_s + self._undue_s)
+        undue = spares and not self._sampling.is_due(at_s + self._undue_s, self._interval_s)
         try:
             frames = self._decoder.next(packet, "NONREF" if undue else "DEFAULT")
         except BrokenPictureError:
@@ -104,18 +112,20 @@ class AvStream:
             return
         taken = 0
         for frame in frames:
-            stream_s = None if frame.pts is None else float(frame.pts * (frame.time_base or self._time_base))
-            shown_s = taken_s if stream_s is None or packet.pts is None else taken_s + stream_s - self._seconds(packet)
-            if self._sampling.take(shown_s):
+            # A picture that others lean on comes out after them: its packet was an earlier one.
+            late_s = (
+                0.0 if frame.pts is None or packet.pts is None else float((packet.pts - frame.pts) * self._time_base)
+            )
+            if self._sampling.take(at_s - late_s, self._interval_s):
                 taken += 1
-                yield Shot(DecodedPicture(frame), shown_s, sent_at(packet))
+                sent = sent_at(packet)
+                yield Shot(
+                    DecodedPicture(frame), taken_s - late_s, None if sent is None else sent - timedelta(seconds=late_s)
+                )
         if not taken:
             self._counts.frames_skipped += 1
         if taken and spares and self._plan.next_key_will_do(self._sampling):
             self._linked = False  # until then nothing is due, so that nothing need be decoded
-
-    def _seconds(self, packet: Packet[VideoStream]) -> float:
-        return float((packet.pts or 0) * self._time_base)
 
     def _link(self, packet: Packet[VideoStream]) -> bool:
         """True if all that the packet leans on has been decoded."""

@@ -88,4 +88,4 @@ class DecodePlan:
         gop_s = self.gop_s
         if gop_s is None or self._key_s is None or sampling.due_s is None:
             return False
-        return sampling.due_s - sampling.slack_s > self._key_s + gop_s - 2 * sampling.slack_s
+        return sampling.due_s + sampling.slack_s(gop_s) > self._key_s + gop_s

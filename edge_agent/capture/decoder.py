@@ -25,20 +25,24 @@ _DEVICES = {"cuda": Path("/dev/nvidia0"), "vaapi": Path("/dev/dri/renderD128"), 
 """Hardware decoders that FFmpeg may have been built with, and what there is when the hardware is there too."""
 _CAREFUL = {"err_detect": "crccheck+bitstream+buffer+explode"}
 """A decoder that conceals damage makes pictures that show things that are not there: it is to say so instead."""
+_RELENT_AFTER = 5
+"""So many damaged pictures and no whole one over a network that loses nothing: the camera's encoder bends the rules."""
 
 
 class Decoder:
     """One thread, whatever the stream. The thread that reads and the one that looks may both use it.
 
-    Raises ``BrokenPictureError`` for damage.
+    Raises ``BrokenPictureError`` for damage. With ``may_relent`` a stream of which it refuses every picture is decoded
+    as FFmpeg sees fit: for connections that lose nothing.
     """
 
-    def __init__(self, stream: VideoStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: VideoStream, *, may_relent: bool) -> None:
         self._context: VideoCodecContext = stream.codec_context
         self._context.thread_type = "SLICE"
         self._context.thread_count = 1
-        self._context.options = _CAREFUL
+        self._context.options = dict(_CAREFUL)
+        self._may_relent = may_relent
+        self._refused = 0
         self._lock = Lock()
         self._closed = False
         self.hardware: str | None = None
@@ -70,13 +74,15 @@ class Decoder:
                 # Without what follows a decoder may hold a picture back; drained, it gives it, and must then forget.
                 frames = [*self._context.decode(packet), *self._context.decode(None)]
             except FFmpegError as error:
-                self._give_up_hardware()
+                self._refuse()
                 raise BrokenPictureError(str(error.strerror)) from error
             finally:
-                self._context.flush_buffers()
-        if not frames or frames[-1].is_corrupt:
-            raise BrokenPictureError("the key frame is damaged")
-        return frames[-1]
+                if self._context.is_open:
+                    self._context.flush_buffers()
+            if not frames or frames[-1].is_corrupt:
+                raise BrokenPictureError("the key frame is damaged")
+            self._refused = -1
+            return frames[-1]
 
     def next(self, packet: Packet[VideoStream], skip: Skip) -> list[VideoFrame]:
         """The pictures that this packet makes ready, none that are damaged."""
@@ -87,11 +93,13 @@ class Decoder:
             try:
                 frames = self._context.decode(packet)
             except FFmpegError as error:
-                self._give_up_hardware()
+                self._refuse()
                 raise BrokenPictureError(str(error.strerror)) from error
-        if any(frame.is_corrupt for frame in frames):
-            raise BrokenPictureError("the picture is damaged")
-        return frames
+            if any(frame.is_corrupt for frame in frames):
+                raise BrokenPictureError("the picture is damaged")
+            if frames:
+                self._refused = -1
+            return frames
 
     def forget(self) -> None:
         """Begin anew: the next packet is a key frame."""
@@ -104,9 +112,20 @@ class Decoder:
         with self._lock:
             self._closed = True
 
-    def _give_up_hardware(self) -> None:
+    def _refuse(self) -> None:
         if self.hardware is not None:
             self._context, self.hardware = self._software, None
+            return
+        if self._refused < 0 or not self._may_relent:
+            return
+        self._refused += 1
+        if self._refused == _RELENT_AFTER:
+            structlog.get_logger("capture").warning("decoder_relents", refused=self._refused)
+            context = CodecContext.create(self._context.codec, "r")
+            context.extradata = self._context.extradata
+            context.thread_type, context.thread_count = "SLICE", 1
+            if isinstance(context, VideoCodecContext):
+                self._context = context
 
 
 class KeyPicture:

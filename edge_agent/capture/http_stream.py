@@ -25,6 +25,7 @@ from edge_agent.stream_config import StreamConfig
 
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
 """A JPEG of 4K has 2 to 4 MiB. Whatever is longer is no picture of a camera, and is not kept."""
+_SLOWEST_FPS = 0.01
 _CHUNK_BYTES = 64 * 1024
 _UNAUTHORISED = (401, 403)
 _JPEG_END = b"\xff\xd9"
@@ -118,7 +119,8 @@ class HttpStream:
     def _due(self, part: Part, arrived_s: float) -> Iterator[Shot]:
         self._rate.count(arrived_s)
         taken_s = self._clock.taken_s(None, arrived_s)
-        if self._sampling.take(taken_s):
+        spacing_s = self._sampling.period_s if self.is_still else 1 / max(self._rate.rate(arrived_s), _SLOWEST_FPS)
+        if self._sampling.take(taken_s, spacing_s):
             yield Shot(JpegPicture(part.data), taken_s, part.sent_at)
         else:
             self._counts.frames_skipped += 1

@@ -61,7 +61,7 @@ class LiveSource:
     ``start`` begins to read. ``wait`` and ``take`` are for one looking thread, which may be as slow as it likes: what
     it does not take in time gives way to what is newer, and is counted as late. ``silent_s`` says for how long there
     has been nothing to take. Pictures of another size are scaled to the first one's, or to that of ``fit``, so that
-    zones and what is remembered stay in place. ``problem`` is why there is no signal, without secrets.
+    zones and what is remembered stay in place.
     """
 
     def __init__(
@@ -96,7 +96,17 @@ class LiveSource:
         self._sender_time = False
         self._hardware: str | None = None
         self.silent_after_s = max(SILENT_PERIODS * period_s, SILENT_LEAST_S)
-        self.problem: str | None = None
+        self._failure: str | None = None
+        self._broken_before = 0
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no signal, without secrets; None while there is one."""
+        if self._failure is not None or not self._connected or self.silent_s() <= self.silent_after_s:
+            return self._failure
+        if self.counts.frames_broken > self._broken_before:
+            return "pictures arrive damaged: the network loses packets: mend it, or set stream.transport: tcp"
+        return "no picture comes"
 
     @property
     def counts(self) -> CaptureCounts:
@@ -135,6 +145,7 @@ class LiveSource:
             counts.frames_broken += 1
             return None
         self._seen_s = self._waiting_s
+        self._broken_before = counts.frames_broken
         counts.frames_analysed += 1
         return Frame(self._fitted(image), self._captured_at(shot), self._reading.clock.media_time_s(shot.taken_s))
 
@@ -231,21 +242,21 @@ class LiveSource:
                     backoff.reset()
                     refused.reset()
             except RefusedError as error:
-                self.problem = redacted(str(error))
+                self._failure = redacted(str(error))
                 wait_s = refused.next_s()
             except SourceError as error:
-                self.problem = redacted(str(error))
+                self._failure = redacted(str(error))
                 wait_s = max(RETRY_LEAST_S, backoff.next_s() - (time.monotonic() - began_s))
             except Exception as error:  # noqa: BLE001 - whatever a camera does to it, reading goes on; it is logged whole
-                self.problem = f"a fault while reading: {type(error).__name__}"
+                self._failure = f"a fault while reading: {type(error).__name__}"
                 self._log.exception("reading_failed")
                 wait_s = RETRY_LAST_S
             self._connected = False
             if self._stop.is_set():
                 return
-            if self.problem != said:
-                self._log.warning("source_failed", error=self.problem, retry_in_s=round(wait_s, 1))
-                said = self.problem
+            if self._failure != said:
+                self._log.warning("source_failed", error=self._failure, retry_in_s=round(wait_s, 1))
+                said = self._failure
             if self._has_sub_stream:
                 self._sub_stream = not self._sub_stream
             self._pause(wait_s)
@@ -260,11 +271,10 @@ class LiveSource:
 
     def _connection(self) -> Iterator[Shot]:
         with closing(self._connect(self._reading, self._sub_stream)) as stream:
+            self._connected, self._failure = True, None
+            self._connections += 1
+            self._log.info("source_connected", times=self._connections, sub_stream=self._sub_stream)
             for shot in stream.shots(self._stop):
-                if not self._connected:
-                    self._connected, self.problem = True, None
-                    self._connections += 1
-                    self._log.info("source_connected", times=self._connections, sub_stream=self._sub_stream)
                 self._hardware = stream.hardware
                 self._waiting_s = time.monotonic()
                 if not self._newest.put(shot):

@@ -27,10 +27,13 @@ class LiveClock:
         self._window_least_s = float("inf")
         self._origin_s: float | None = None
         self._last_s = float("-inf")
+        self.leaps = 0
+        """How often timestamps have had nothing to do with those before."""
 
     def restart(self) -> None:
         """A new connection: its timestamps have nothing to do with those before."""
         self._offset_s = None
+        self.leaps += 1
 
     def taken_s(self, stream_s: float | None, arrived_s: float) -> float:
         """When a picture was taken, as far as its arrival tells: monotonic seconds of this machine."""
@@ -41,6 +44,7 @@ class LiveClock:
             self._fix(offset_s, arrived_s)
         elif not -_EARLY_S < offset_s - self._offset_s < _LATE_S:
             self._counts.clock_restarts += 1
+            self.leaps += 1
             self._fix(offset_s, arrived_s)
         else:
             self._offset_s = min(self._offset_s, offset_s)

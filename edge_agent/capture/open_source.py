@@ -84,8 +84,9 @@ def _connect(camera: CameraConfig, reading: Reading, sub_stream: bool) -> LiveSt
             reading.counts,
             reading.rate,
         )
+    reliable = True
     if kind is SourceKind.RTSP:
-        container = open_rtsp(source, credentials_of(source, settings), settings)
+        container, reliable = open_rtsp(source, credentials_of(source, settings), settings)
     elif kind is SourceKind.DEVICE:
         container = open_device(source, camera.size, settings)
     else:
@@ -107,6 +108,7 @@ def _connect(camera: CameraConfig, reading: Reading, sub_stream: bool) -> LiveSt
             reading.counts,
             reading.rate,
             name=shown_address(source),
+            reliable=reliable,
             hardware=settings.hardware == "auto" and reading.plan.mode is not DecodeMode.KEYFRAMES,
         )
     except SourceError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,24 +19,34 @@ from edge_agent.stream_config import StreamConfig
 _PROBED_US = 1_000_000
 """Longest that FFmpeg looks at a stream before it gives packets."""
 _PROBED_BYTES = 1_000_000
+_UDP_BYTES = 1024 * 1024
+"""Room in the kernel for the packets of a key frame, which come all at once; it gives what its own limit allows."""
+_NO_SUCH_TRANSPORT = (errno.EPROTONOSUPPORT, errno.EPROTOTYPE)
 
 
-def open_rtsp(url: str, credentials: Credentials | None, stream: StreamConfig) -> InputContainer:
-    """A connection to an RTSP server. Raises ``SourceError``."""
+def open_rtsp(url: str, credentials: Credentials | None, stream: StreamConfig) -> tuple[InputContainer, bool]:
+    """A connection to an RTSP server, and true if it is one that loses nothing. Raises ``SourceError``."""
+    with said(url, stream):
+        if stream.transport != "udp":
+            try:
+                return _open_rtsp(url, credentials, stream, "tcp"), True
+            except OSError as error:
+                if stream.transport == "tcp" or error.errno not in _NO_SUCH_TRANSPORT:
+                    raise
+        return _open_rtsp(url, credentials, stream, "udp"), False
+
+
+def _open_rtsp(url: str, credentials: Credentials | None, stream: StreamConfig, transport: str) -> InputContainer:
     options = {
+        "rtsp_transport": transport,
+        "buffer_size": str(_UDP_BYTES),
         "allowed_media_types": "video",
         "analyzeduration": str(_PROBED_US),
         "probesize": str(_PROBED_BYTES),
         "timeout": str(int(stream.open_timeout_s * 1_000_000)),
     }
-    if stream.transport == "auto":
-        options["rtsp_flags"] = "prefer_tcp"
-    else:
-        options["rtsp_transport"] = stream.transport
-    with said(url, stream):
-        return av.open(
-            with_user(url, credentials), options=options, timeout=(stream.open_timeout_s, stream.read_timeout_s)
-        )
+    timeouts = stream.open_timeout_s, stream.read_timeout_s
+    return av.open(with_user(url, credentials), options=options, timeout=timeouts)
 
 
 def open_device(device: str, size: tuple[int, int] | None, stream: StreamConfig) -> InputContainer:
