@@ -131,8 +131,10 @@ class Uplink:
         """How the uplink is."""
         with self._lock:
             status, session = self._status, self._session
+        offset_s = session.clock_offset_s if session is not None else None
         return replace(
             status,
+            clock_offset_s=status.clock_offset_s if offset_s is None else offset_s,
             in_flight_events=session.on_the_way if session is not None else 0,
             ack_latency=self._latency.snapshot(),
         )

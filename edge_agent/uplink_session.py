@@ -14,6 +14,7 @@ import structlog
 from clearway.v1 import ingest_pb2
 
 from edge_agent import wire
+from edge_agent.clock_offset import ClockOffset
 from edge_agent.flight import Flight, ProtocolError
 from edge_agent.latency import LatencyHistogram
 from edge_agent.outbox import Outbox
@@ -96,7 +97,6 @@ class Session:
         self._inbox = inbox
         self._began_s = time.monotonic()
         self._position: Position | None = None
-        self._hello_at: datetime | None = None
         self._flight: Flight | None = None
         self._max_batch = 1
         self._heartbeat_s = self._settings.default_heartbeat_s
@@ -108,12 +108,17 @@ class Session:
         self._drain_after_s: float | None = None
         self._half_closed = False
         self._progress = False
-        self._clock_offset_s: float | None = None
+        self._offset = ClockOffset(parts.clock)
 
     @property
     def on_the_way(self) -> int:
         """Events that were sent and not acked."""
         return self._flight.on_the_way if self._flight is not None else 0
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """The agent's clock minus the aggregator's as it is now; None until measured."""
+        return self._offset.now_s()
 
     def run(self) -> End:
         """Do everything that the stream is for until it ends."""
@@ -194,14 +199,14 @@ class Session:
     def _say_hello(self) -> None:
         self._call.open()
         self._position = self._outbox.position(hold=True)
-        self._hello_at = self._parts.clock()
+        self._offset.ask()
         hello = ingest_pb2.Hello(
             agent_id=self._parts.agent_id,
             epoch=self._position.epoch,
             lowest_unacked_seq=self._position.lowest_unacked_seq,
             next_seq=self._position.next_seq,
             versions=self._parts.versions,
-            sent_at=wire.timestamp(self._hello_at),
+            sent_at=wire.timestamp(self._parts.clock()),
         )
         self._call.send(ingest_pb2.ConnectRequest(hello=hello))
         self._deadline_s = time.monotonic() + self._settings.welcome_timeout_s
@@ -261,8 +266,9 @@ class Session:
             message = ingest_pb2.Heartbeat(queue=wire.queue_status(self._outbox.status()))
         if not message.HasField("sent_at"):
             message.sent_at.CopyFrom(wire.timestamp(self._parts.clock()))
-        if self._clock_offset_s is not None:
-            message.clock_offset_s = self._clock_offset_s
+        offset_s = self._offset.now_s()
+        if offset_s is not None:
+            message.clock_offset_s = offset_s
         return message
 
     # -- down ----------------------------------------------------------------------------------------------------
@@ -290,8 +296,9 @@ class Session:
         return min(max(0.0, span.total_seconds()), self._settings.max_pause_s)
 
     def _welcomed(self, welcome: ingest_pb2.Welcome) -> None:
-        received_at = self._parts.clock()
-        if self._flight is not None or self._position is None or self._hello_at is None:
+        if welcome.HasField("server_time"):
+            self._offset.answered(wire.moment(welcome.server_time))
+        if self._flight is not None or self._position is None:
             raise ProtocolError("welcome came twice, or before hello")
         position, settings = self._position, self._settings
         if self._outbox.is_behind(welcome.committed_seq):
@@ -311,10 +318,7 @@ class Session:
         if interval_s > 0:
             self._heartbeat_s = min(max(interval_s, settings.min_heartbeat_s), settings.max_heartbeat_s)
         self._deadline_s = None
-        if welcome.HasField("server_time"):
-            middle = self._hello_at + (received_at - self._hello_at) / 2
-            self._clock_offset_s = (middle - wire.moment(welcome.server_time)).total_seconds()
-        self._parts.on_welcome(self._clock_offset_s)
+        self._parts.on_welcome(self._offset.now_s())
 
     def _acked(self, flight: Flight, ack: ingest_pb2.Ack) -> None:
         assert self._position is not None
