@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PROTO  := .venv-proto/bin
 QUIET  := --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test check format proto proto-check requirements clean
+.PHONY: help demo test bench-ingest check format proto proto-check requirements clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -52,6 +52,14 @@ demo: $(VENV)/.run  ## Play a recorded street through agent and aggregator (SOUR
 test: $(VENV)/.dev  ## Run the tests (ARGS="-k footbridge")
 	$(BIN)/python -m pytest $(ARGS)
 
+.venv-ingest/.done: requirements/bench-ingest.txt
+	$(call environment,.venv-ingest)
+	@$(call fill,.venv-ingest,requirements/bench-ingest.txt)
+	@touch $@
+
+bench-ingest: .venv-ingest/.done  ## Measure the aggregator's ingest beside HTTP and MQTT (AGENTS=5000)
+	@PYTHONPATH=.:protos .venv-ingest/bin/python tests/benchmarks/ingest/bench.py $(if $(AGENTS),--agents $(AGENTS))
+
 check: $(VENV)/.dev proto-check  ## Format, lint, types, proto lint, current stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -84,7 +92,8 @@ requirements: | $(VENV)/pyvenv.cfg  ## Pin the requirements anew from pyproject.
 	$(UV_COMPILE) pyproject.toml --extra aggregator -c requirements/dev.txt -o requirements/aggregator.txt
 	$(UV_COMPILE) pyproject.toml --extra aggregator --extra postgresql -c requirements/dev.txt -o requirements/aggregator-postgresql.txt
 	$(UV_COMPILE) pyproject.toml --extra agent requirements/benchmarks.in -c requirements/dev.txt -o requirements/benchmarks.txt
+	$(UV_COMPILE) pyproject.toml --extra aggregator requirements/bench-ingest.in -c requirements/dev.txt -o requirements/bench-ingest.txt
 	$(UV_COMPILE) requirements/proto.in -o requirements/proto.txt
 
 clean:  ## Remove what make has made
-	rm -rf .venv .venv-proto build demo-output
+	rm -rf .venv .venv-proto .venv-ingest build demo-output

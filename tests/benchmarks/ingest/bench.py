@@ -1,0 +1,117 @@
+"""What the aggregator's ingest costs, beside the bare disk and beside what a user would pick instead, in one run.
+
+    make bench-ingest            5,000 agents, some six minutes
+    make bench-ingest AGENTS=500
+
+Everything runs on this machine and on loopback, the load too. The last line is one JSON object:
+
+``durable_ratio``    events a second that 50 streams with batches of 200 get acked, as a share of the rate at which a
+                     bare SQLite connection with synchronous=FULL takes the same rows, 200 a transaction
+``single_ratio``     the same as a multiple of that connection's rate with one row a transaction
+``kib_per_agent``    growth of the aggregator's resident memory by each agent that is connected with mutual TLS
+``cores_at_5000``    processor seconds a second that the aggregator takes for their heartbeats, one each 10 s; scaled to
+                     5,000 where fewer are asked for
+``ack_p99_ms``       of ten other agents that send one event at a time meanwhile
+``reconnect_5000_s`` until the last of all agents has its Welcome after all hung up and connected again at once
+``http_ratio``, ``mqtt_ratio``  the rivals' durable rates as a share of the same bare rate
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bare import bare_rate
+from certificates import write_identities
+from contestants import Aggregator, Fleet, http_rate, mqtt_rate, run_json
+
+HERE = Path(__file__).parent
+BARE_EVENTS = 40_000
+SINGLE_EVENTS = 500
+STREAMS, BATCHES = 50, 16
+WARM_UP_S, STEADY_S = 12.0, 30.0
+ROUNDS = 3
+
+
+def say(text: str) -> None:
+    """Progress, for a person."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def durable(folder: Path) -> dict[str, float]:
+    """Rates of the bare connection, ours and the rivals', each the median of rounds that take turns."""
+    rates: dict[str, list[float]] = {}
+    for number in range(ROUNDS):
+        inside = folder / f"round-{number}"
+        inside.mkdir()
+        with Aggregator(inside, secure=False) as aggregator:
+            said = run_json(
+                HERE / "streams_load.py", aggregator.address, "--streams", str(STREAMS), "--batches", str(BATCHES)
+            )
+            rates.setdefault("clearway", []).append(said["events"] / said["took_s"])
+        rates.setdefault("bare", []).append(bare_rate(inside, BARE_EVENTS, 200))
+        rates.setdefault("bare_single", []).append(bare_rate(inside, SINGLE_EVENTS, 1))
+        rates.setdefault("http", []).append(http_rate(inside, STREAMS, BATCHES))
+        rate = mqtt_rate(inside, STREAMS, BATCHES)
+        if rate is not None:
+            rates.setdefault("mqtt", []).append(rate)
+        say(f"round {number + 1}: " + ", ".join(f"{name} {each[-1]:,.0f}/s" for name, each in rates.items()))
+    return {name: sorted(each)[len(each) // 2] for name, each in rates.items()}
+
+
+def many(folder: Path, agents: int) -> dict[str, float]:
+    """What thousands of connected agents cost, and how soon they are back."""
+    inside = folder / "fleet"
+    inside.mkdir()
+    identities = inside / "identities.json"
+    names = [f"box-{number:05d}" for number in range(agents)] + [f"light-{number}" for number in range(10)]
+    write_identities(inside / "identity", identities, names)
+    with Aggregator(inside, secure=True) as aggregator:
+        time.sleep(3)
+        before = aggregator.usage()
+        with Fleet(aggregator.address, identities, agents) as fleet:
+            say(f"{agents} agents connected in {fleet.connected_s:.1f} s")
+            time.sleep(WARM_UP_S)
+            began = aggregator.usage()
+            light = run_json(HERE / "light_load.py", aggregator.address, str(identities), "--seconds", str(STEADY_S))
+            ended = aggregator.usage()
+            say("light load, ms: " + ", ".join(f"{name} {light[name + '_ms']:.1f}" for name in ("p50", "p99", "max")))
+            again_s = fleet.reconnect()
+            say(f"all back in {again_s:.1f} s")
+    return {
+        "kib_per_agent": (ended.rss_kib - before.rss_kib) / agents,
+        "cores_at_5000": (ended.cpu_s - began.cpu_s) / (ended.at_s - began.at_s) * 5000 / agents,
+        "ack_p99_ms": light["p99_ms"],
+        "reconnect_5000_s": again_s,
+    }
+
+
+def main(agents: int) -> None:
+    """Run everything."""
+    with tempfile.TemporaryDirectory(dir=HERE.parents[2] / "build") as temporary:
+        folder = Path(temporary)
+        rates = durable(folder)
+        said: dict[str, Any] = many(folder, agents)
+    bare = rates["bare"]
+    said |= {
+        "durable_ratio": rates["clearway"] / bare,
+        "single_ratio": rates["clearway"] / rates["bare_single"],
+        "http_ratio": rates["http"] / bare,
+        "mqtt_ratio": rates["mqtt"] / bare if "mqtt" in rates else None,
+        "events_per_s": {name: round(rate) for name, rate in rates.items()},
+        "agents": agents,
+    }
+    print(json.dumps({name: round(value, 3) if isinstance(value, float) else value for name, value in said.items()}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agents", type=int, default=5000)
+    given = parser.parse_args()
+    (HERE.parents[2] / "build").mkdir(exist_ok=True)
+    main(given.agents)
