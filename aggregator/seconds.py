@@ -40,9 +40,9 @@ def growth(before: AgentHealth, now: AgentHealth) -> list[Grown]:
     """By how much each camera's sums grew; nothing is ever negative.
 
     If any sum of a camera fell, all of the camera's have begun anew, and what they hold now is what they grew by. A
-    camera or zone that ``before`` does not have grew by nothing: what it counted until now may be older than is known.
+    camera or zone of which ``before`` says no sums grew by nothing: what it counts may be older than is known.
     """
-    known = {camera.camera_id: camera for camera in before.cameras}
+    known = {camera.camera_id: camera for camera in before.cameras if camera.state_seconds}
     cameras = {camera.camera_id: camera for camera in now.cameras}
     return [
         grown
