@@ -50,12 +50,15 @@ class Progress:
         self._since_s = clock()
         self._abandoned = False
 
-    def enter(self, step: Step) -> None:
-        """The thread is in this step from now on, also if it was before. Raises ``AbandonedError`` if it was left."""
+    def enter(self, step: Step, silent_s: float = 0.0) -> None:
+        """The thread is in this step, also if it was before; ``silent_s`` if what it waits for hangs for so long.
+
+        Raises ``AbandonedError`` if it was left behind.
+        """
         with self._lock:
             if self._abandoned:
                 raise AbandonedError
-            self._step, self._since_s = step, self._clock()
+            self._step, self._since_s = step, self._clock() - silent_s
 
     def place(self) -> Place:
         """Where the thread is."""

@@ -178,7 +178,7 @@ class Supervisor:
         if not runner.abandon():
             return False
         with self._lock:
-            self._stuck.append(runner.thread)
+            self._stuck.append(runner.reader)
         _log.error(
             "camera_stuck",
             camera=runner.camera.id,

@@ -86,7 +86,7 @@ class LiveSource:
         self._newest = Newest()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._since_s = time.monotonic()
+        self._since_s = self._alive_s = time.monotonic()
         self._seen_s: float | None = None
         self._waiting_s: float | None = None
         self._size: tuple[int, int] | None = None
@@ -154,6 +154,15 @@ class LiveSource:
         if self._newest.wait(0.0):
             return 0.0
         return time.monotonic() - (self._since_s if self._seen_s is None else self._seen_s)
+
+    def reader_silent_s(self) -> float:
+        """Seconds without a sign of life from the thread that reads; past its time-outs and a period, it hangs."""
+        return time.monotonic() - self._alive_s
+
+    @property
+    def reader(self) -> threading.Thread | None:
+        """The thread that reads; None before ``start``."""
+        return self._thread
 
     def media_time_s(self) -> float:
         """Media time now."""
@@ -234,7 +243,7 @@ class LiveSource:
         refused = Backoff(REFUSED_FIRST_S, REFUSED_LAST_S, lambda low, high: random.uniform(high / 2, high))
         said: str | None = None
         while not self._stop.is_set():
-            began_s = time.monotonic()
+            began_s = self._alive_s = time.monotonic()
             wait_s = 0.0
             try:
                 for _ in self._connection():
@@ -266,6 +275,7 @@ class LiveSource:
         secret = self._secret()
         until_s = time.monotonic() + wait_s
         while not self._stop.wait(max(0.0, min(_SECRET_EVERY_S, until_s - time.monotonic()))):
+            self._alive_s = time.monotonic()
             if time.monotonic() >= until_s or self._secret() != secret:
                 return
 
