@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PROTO  := .venv-proto/bin
 QUIET  := --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test bench-ingest check format proto proto-check requirements clean
+.PHONY: help demo test bench-ingest check format proto proto-check requirements clean soak aarch64
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -94,6 +94,12 @@ requirements: | $(VENV)/pyvenv.cfg  ## Pin the requirements anew from pyproject.
 	$(UV_COMPILE) pyproject.toml --extra agent requirements/benchmarks.in -c requirements/dev.txt -o requirements/benchmarks.txt
 	$(UV_COMPILE) pyproject.toml --extra aggregator requirements/bench-ingest.in -c requirements/dev.txt -o requirements/bench-ingest.txt
 	$(UV_COMPILE) requirements/proto.in -o requirements/proto.txt
+
+soak: $(VENV)/.dev  ## Eight hours of media time and a thousand reconnections (minutes)
+	CLEARWAY_FAULTS=long $(BIN)/python -m pytest -s tests/soak
+
+aarch64: $(VENV)/.dev  ## Install and replay on an emulated 64-bit ARM Debian (root, an hour at worst)
+	PYTHON=$(BIN)/python PIP="$(PYTHON) -m pip" tests/aarch64/install_and_replay.sh
 
 clean:  ## Remove what make has made
 	rm -rf .venv .venv-proto .venv-ingest build demo-output
