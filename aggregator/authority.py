@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from aggregator.private_file import ExposedError, locked, make_private_folder, read_private, write_private
 
+TRUSTED = "trusted.pem"
 AGENT_URI = "spiffe://clearway/agent/"
 CA_DAYS = 3650
 """An authority that ends takes every box with it, so it outlives the boxes."""
@@ -47,6 +48,8 @@ class Authority:
 
     certificate: x509.Certificate
     _key: ec.EllipticCurvePrivateKey
+    also_trusted: bytes = b""
+    """Certificates, PEM, of the authority before or after this one, while the two change."""
 
     def __repr__(self) -> str:
         return f"Authority({self.fingerprint})"
@@ -61,20 +64,30 @@ class Authority:
                     _found(folder)
                 key = serialization.load_pem_private_key(read_private(folder / "ca.key"), None)
                 certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+                also = (folder / TRUSTED).read_bytes() if (folder / TRUSTED).exists() else b""
+                if also:
+                    x509.load_pem_x509_certificates(also)
         except OSError as error:
             raise AuthorityError(f"{error.filename or folder}: {error.strerror or error}") from error
         except ExposedError as error:
             raise AuthorityError(str(error)) from error
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise AuthorityError(f"{folder}: ca.key or ca.pem is damaged: put back the copy you have kept") from error
+            raise AuthorityError(
+                f"{folder}: ca.key, ca.pem or {TRUSTED} is damaged: put back the copy you have kept"
+            ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
             raise AuthorityError(f"{folder}: ca.key and ca.pem do not belong together: put back the copy you have kept")
-        return Authority(certificate, key)
+        return Authority(certificate, key, also)
 
     @property
     def pem(self) -> bytes:
         """The authority's certificate."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def trusted(self) -> bytes:
+        """Every certificate, PEM, whose holders count now: this authority's, then those it changes with."""
+        return self.pem + self.also_trusted
 
     @property
     def fingerprint(self) -> str:

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from aggregator import __version__
 from aggregator.authority import Authority, AuthorityError
+from aggregator.authority_command import authority
 from aggregator.config import AggregatorConfig, ConfigError, is_agent_id, load_config
 from aggregator.logs import set_up_logs
 from aggregator.places import load_places
@@ -52,6 +53,9 @@ def main() -> None:
 
     Exit codes: 0 good, 1 failed, 2 wrong use or wrong configuration.
     """
+
+
+main.add_command(authority)
 
 
 def _told(command: F) -> F:

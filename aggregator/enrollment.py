@@ -17,7 +17,8 @@ from aggregator.bounds import BadMessageError, check
 from aggregator.config import AggregatorConfig
 from aggregator.decoding import Undecodable, decoder
 from aggregator.identity import Identity
-from aggregator.refusal import RefusalError
+from aggregator.limits import Limits
+from aggregator.refusal import RefusalError, exhausted
 from aggregator.register import NotGivenError, RegisterError
 from aggregator.server_options import enrollment_options
 
@@ -80,11 +81,11 @@ class EnrollmentServer:
         issued = await _given(context, redeem, agent_id)
         log.info("agent enrolled", agent=agent_id, not_after=issued.not_after.isoformat())
         return enrollment_pb2.EnrollResponse(
-            certificate_chain_pem=issued.chain_pem, ca_certificate_pem=self._authority.pem
+            certificate_chain_pem=issued.chain_pem, ca_certificate_pem=self._authority.trusted
         )
 
 
-def renewal_handler(config: AggregatorConfig, identity: Identity) -> Any:
+def renewal_handler(config: AggregatorConfig, identity: Identity, limits: Limits) -> Any:
     """Handler of ``Renew``, for the port on which agents prove who they are."""
 
     async def renew(request: Any, context: Any) -> Any:
@@ -97,6 +98,8 @@ def renewal_handler(config: AggregatorConfig, identity: Identity) -> Any:
         await _checked(request, context, identity.now())
         try:
             peer = identity.peer(context)
+            if not limits.of(peer.agent_id).may_renew():
+                raise exhausted("too_many_renewals", f"agent {peer.agent_id!r} asks for too many certificates")
         except RefusalError as refusal:
             await context.abort(refusal.code, str(refusal))
             raise AssertionError("abort does not return") from refusal
@@ -105,7 +108,9 @@ def renewal_handler(config: AggregatorConfig, identity: Identity) -> Any:
             context, partial(identity.register.renew, peer.agent_id, peer.serial, sign), peer.agent_id
         )
         log.info("certificate renewed", agent=peer.agent_id, not_after=issued.not_after.isoformat())
-        return enrollment_pb2.RenewResponse(certificate_chain_pem=issued.chain_pem, ca_certificate_pem=authority.pem)
+        return enrollment_pb2.RenewResponse(
+            certificate_chain_pem=issued.chain_pem, ca_certificate_pem=authority.trusted
+        )
 
     method = _unary(renew, enrollment_pb2.RenewRequest, enrollment_pb2.RenewResponse)
     return grpc.method_handlers_generic_handler(SERVICE, {"Renew": method})

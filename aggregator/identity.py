@@ -145,7 +145,7 @@ class Identity:
 
     def _client_ca(self) -> bytes:
         if self.authority is not None:
-            return self.authority.pem
+            return self.authority.trusted
         path = Path(self._config.tls.client_ca or "")
         try:
             data = path.read_bytes()

@@ -12,6 +12,8 @@ MAX_UPLOADS = 8
 """Pictures of one agent at one time: it sends one, and those whose connections died may not be missed yet."""
 CALL_BYTES = 4096
 """What a call about a picture costs beside its bytes: it looks at files."""
+RENEWALS, RENEWALS_PER_HOUR = 30, 30
+"""Certificates: an agent asks once in a fortnight. Each is signed, and remembered until it ends."""
 AHEAD_S = 1.0
 """A pause lasts until the agent may send for so long again, so that it is not told to pause after each batch."""
 _FORGET_ABOVE = 1024
@@ -67,12 +69,17 @@ class Allowance:
         self._streams = Bucket(limits.streams_per_minute / 60, limits.streams_per_minute, clock)
         evidence_per_s = limits.evidence_bytes_per_s
         self._evidence = Bucket(evidence_per_s, evidence_per_s, clock)
+        self._renewals = Bucket(RENEWALS_PER_HOUR / 3600, RENEWALS, clock)
         self.streams = 0
         self.uploads = 0
 
     def may_open(self) -> bool:
         """True, and one less, if the agent may open another stream now."""
         return self.streams < MAX_STREAMS and self._streams.take_if_there(1)
+
+    def may_renew(self) -> bool:
+        """True, and one less, if the agent may have another certificate now."""
+        return self._renewals.take_if_there(1)
 
     def message(self, events: int, size_bytes: int) -> float:
         """A message came: the seconds for which the agent should pause, 0 if it may go on."""
@@ -86,7 +93,7 @@ class Allowance:
     @property
     def idle(self) -> bool:
         """True if there is nothing to remember."""
-        buckets = (self._events, self._bytes, self._streams, self._evidence)
+        buckets = (self._events, self._bytes, self._streams, self._evidence, self._renewals)
         return not self.streams and not self.uploads and all(bucket.full for bucket in buckets)
 
 

@@ -51,7 +51,7 @@ class IngestServer:
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Connect": handler}),))
         self._server.add_generic_rpc_handlers((evidence.handler(),))
         if shared.identity is not None:
-            self._server.add_generic_rpc_handlers((renewal_handler(shared.config, shared.identity),))
+            self._server.add_generic_rpc_handlers((renewal_handler(shared.config, shared.identity, shared.limits),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     async def start(self) -> str:

@@ -14,7 +14,7 @@ import grpc
 from clearway.v1 import enrollment_pb2
 from clearway.v1.enrollment_pb2_grpc import EnrollmentServiceStub
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 
 from edge_agent.identity import Identity, IdentityError, new_key
 
@@ -57,23 +57,30 @@ def enroll(address: str, agent_id: str, token: Token, timeout_s: float = TIMEOUT
     with grpc.secure_channel(address, grpc.ssl_channel_credentials(ca_pem), options=_OPTIONS) as channel:
         stub = EnrollmentServiceStub(channel)  # type: ignore[no-untyped-call]  # as it is generated
         answer = _call(stub.Enroll, request, address, timeout_s)
-    return Identity.of(key_pem, answer.certificate_chain_pem, ca_pem, agent_id, "the aggregator's answer")
+    trusted = answer.ca_certificate_pem or ca_pem
+    return Identity.of(key_pem, answer.certificate_chain_pem, trusted, agent_id, "the aggregator's answer")
 
 
 def renew(address: str, agent_id: str, identity: Identity, now: datetime, timeout_s: float = TIMEOUT_S) -> Identity:
-    """A new key and certificate for an agent whose certificate is still good. Raises ``IdentityError``."""
+    """A new key and certificate for an agent whose certificate is still good, and whom to trust from now on.
+
+    The aggregator, which has proved itself, may name several authorities: that is how they change. Raises
+    ``IdentityError``.
+    """
     key_pem, csr_der = new_key(agent_id)
     request = enrollment_pb2.RenewRequest(csr_der=csr_der)
     with grpc.secure_channel(address, identity.credentials(now), options=_OPTIONS) as channel:
         stub = EnrollmentServiceStub(channel)  # type: ignore[no-untyped-call]  # as it is generated
         answer = _call(stub.Renew, request, address, timeout_s)
-    return Identity.of(key_pem, answer.certificate_chain_pem, identity.ca_pem, agent_id, "the aggregator's answer")
+    trusted = answer.ca_certificate_pem or identity.ca_pem
+    return Identity.of(key_pem, answer.certificate_chain_pem, trusted, agent_id, "the aggregator's answer")
 
 
 def _authority(address: str, token: Token, timeout_s: float) -> bytes:
     """The authority's certificate, PEM, that has the token's fingerprint.
 
-    It is asked for over a connection that proves nothing yet; the fingerprint is what proves it.
+    It is asked for over a connection that proves nothing yet; the fingerprint is what proves it, and it alone is used:
+    whatever else came with it might be anybody's.
     """
     leaf = _shown_certificate(address, timeout_s)
     with grpc.secure_channel(address, grpc.ssl_channel_credentials(leaf), options=_OPTIONS) as channel:
@@ -88,8 +95,7 @@ def _authority(address: str, token: Token, timeout_s: float) -> bytes:
             f"{address}: this is not the aggregator that made the token: its authority has another fingerprint. "
             f"The token was not sent"
         )
-    pem: bytes = answer.ca_certificate_pem
-    return pem
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _shown_certificate(address: str, timeout_s: float) -> bytes:

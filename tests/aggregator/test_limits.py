@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.config import LimitsConfig
 from aggregator.label_sets import LabelSets
-from aggregator.limits import AHEAD_S, MAX_STREAMS, Limits, Pacer, TooFastError
+from aggregator.limits import AHEAD_S, MAX_STREAMS, RENEWALS, RENEWALS_PER_HOUR, Limits, Pacer, TooFastError
 
 
 class Clock:
@@ -106,3 +106,10 @@ def test_names_that_become_labels_are_bounded_for_each_agent() -> None:
     assert names.refuses("a", "south", "kerb") == ""
     assert "limits.cameras" in names.refuses("a", "west")
     assert names.refuses("b", "west") == ""
+
+
+def test_certificates_are_renewed_so_often(clock: Clock) -> None:
+    agent = Limits(LIMITS, clock).of("a")
+    assert [agent.may_renew() for _ in range(RENEWALS + 1)] == [True] * RENEWALS + [False]
+    clock.now_s += 3600 / RENEWALS_PER_HOUR
+    assert agent.may_renew()

@@ -38,6 +38,7 @@ class Hostile:
         self._chance = random.Random(seed)
         self._ca = victim.authority.pem
         self._good = victim.signed("bad-agent")
+        self._pretender = victim.signed("pretender")
         self._ended = victim.signed("ended", days=1, ago_days=2)
         self._foreign = signed_by(Authority.open(folder / "other"), "bad-agent", trusts=self._ca)
         self._revoked = victim.signed("shut-out")
@@ -102,7 +103,7 @@ class Hostile:
             "foreign_certificate": lambda: self._as(self._foreign, "bad-agent", grpc.StatusCode.UNAVAILABLE),
             "ended_certificate": lambda: self._as(self._ended, "ended", grpc.StatusCode.UNAVAILABLE),
             "revoked_certificate": lambda: self._as(self._revoked, "shut-out", grpc.StatusCode.PERMISSION_DENIED),
-            "anothers_name": lambda: self._as(self._good, "well-behaved", grpc.StatusCode.PERMISSION_DENIED),
+            "anothers_name": lambda: self._as(self._pretender, "well-behaved", grpc.StatusCode.PERMISSION_DENIED),
             "token_again": self._token_again,
         }
 

@@ -37,7 +37,9 @@ def test_mutated_messages_crash_nothing_leak_nothing_and_slow_nobody(tmp_path: P
             quiet_from = time.monotonic()
             time.sleep(10 if LONG else 2)
             quiet_to = time.monotonic()
+            cpu_s = victim.cpu_s()
             outcomes, memory = asyncio.run(fuzz(victim))
+            cpu_s = victim.cpu_s() - cpu_s
             fuzzed_to = time.monotonic()
             quiet, fuzzed = well.waits_s(quiet_from, quiet_to), well.waits_s(quiet_to, fuzzed_to)
         finally:
@@ -46,9 +48,10 @@ def test_mutated_messages_crash_nothing_leak_nothing_and_slow_nobody(tmp_path: P
         assert victim.tracebacks() == []
         growth_mib = memory[-1] - memory[len(memory) // 2]
         print(
-            f"{outcomes.total()} messages in {fuzzed_to - quiet_to:.0f} s; memory {memory[0]:.0f}, "
-            f"{memory[len(memory) // 2]:.0f}, {memory[-1]:.0f} MiB; ack p99 {p99(quiet) * 1e3:.0f} ms before, "
-            f"{p99(fuzzed) * 1e3:.0f} ms meanwhile; {dict(sorted(outcomes.items()))}"
+            f"{outcomes.total()} messages in {fuzzed_to - quiet_to:.0f} s, {cpu_s:.0f} s of its processor time; "
+            f"memory {', '.join(f'{each:.0f}' for each in memory)} MiB; "
+            f"ack p99 {p99(quiet) * 1e3:.0f} ms before, {p99(fuzzed) * 1e3:.0f} ms meanwhile; "
+            f"{dict(sorted(outcomes.items()))}"
         )
         assert outcomes.total() == FUZZED_MESSAGES
         assert outcomes["stream: taken"] > 0.1 * outcomes.total()

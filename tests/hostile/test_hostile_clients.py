@@ -46,8 +46,9 @@ def test_hostile_clients_crash_nothing_leak_nothing_and_slow_nobody(tmp_path: Pa
             well.close()
         print(
             f"{met.total()} clients in {attacked_to - quiet_to:.0f} s; "
-            f"memory {', '.join(f'{each:.0f}' for each in memory)} MiB; ack p99 {p99(quiet) * 1e3:.0f} ms before, {p99(attacked) * 1e3:.0f} ms meanwhile; all let go after "
-            f"{let_go_s:.0f} s; {dict(sorted(met.items()))}"
+            f"memory {', '.join(f'{each:.0f}' for each in memory)} MiB; "
+            f"ack p99 {p99(quiet) * 1e3:.0f} ms before, {p99(attacked) * 1e3:.0f} ms meanwhile; "
+            f"all let go after {let_go_s:.0f} s; {dict(sorted(met.items()))}"
         )
         assert victim.runs
         assert victim.tracebacks() == []
