@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from aggregator.records import Batch, Fenced, Hole, Opened, Opening, Outcome, QueueBehind, Stored
-from aggregator.store import agents, batches, migrate, retention, streams
+from aggregator.store import agents, batches, engine, migrate, retention, streams
 from aggregator.store.agents import AgentNote, AgentRow
 from aggregator.store.engine import reading_engine, writing_engine
 from aggregator.store.errors import StoreError, UnstorableError, told_apart
@@ -18,6 +21,7 @@ from aggregator.store.incidents import IncidentQuery, IncidentRow, list_incident
 from aggregator.store.migrate import Standing
 from aggregator.store.snapshot import StoreSnapshot, take_snapshot
 from aggregator.store.tallies import StreetOf, nowhere
+from aggregator.store.turn import Turn
 
 
 def utc_now() -> datetime:
@@ -38,6 +42,8 @@ class Store:
         with told_apart():
             self._writer = writing_engine(url)
             self._reader = reading_engine(url, self._writer)
+        database = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+        self._turn = Turn(database, engine.BUSY_TIMEOUT_MS / 1000)
 
     def __enter__(self) -> Store:
         return self
@@ -51,6 +57,7 @@ class Store:
         """Let go of every connection."""
         self._reader.dispose()
         self._writer.dispose()
+        self._turn.close()
 
     def standing(self) -> Standing:
         """How the database's tables compare with the ones that this version knows."""
@@ -61,20 +68,22 @@ class Store:
 
     def migrate(self, to: str = "head") -> None:
         """Bring the tables to revision ``to``."""
-        migrate.migrate(self._writer, to)
+        with self._turn.taken():
+            migrate.migrate(self._writer, to)
 
     def downgrade(self, to: str) -> None:
         """Take the tables back to revision ``to``."""
-        migrate.downgrade(self._writer, to)
+        with self._turn.taken():
+            migrate.downgrade(self._writer, to)
 
     def open_stream(self, hello: Opening) -> Opened | QueueBehind:
         """Register a stream, fence off the agent's older ones, and say what is stored of its queue."""
-        with told_apart(), self._writer.begin() as connection:
+        with self._writing() as connection:
             return streams.open_stream(connection, hello, self._clock())
 
     def refuse(self, agent_id: str) -> None:
         """Remember that an agent that is not known tried to connect."""
-        with told_apart(), self._writer.begin() as connection:
+        with self._writing() as connection:
             streams.refuse(connection, agent_id, self._clock())
 
     def commit(self, taken: Sequence[Batch]) -> list[Outcome]:
@@ -92,17 +101,17 @@ class Store:
     def note(self, notes: Sequence[AgentNote]) -> None:
         """Keep what agents last said of themselves."""
         if notes:
-            with told_apart(), self._writer.begin() as connection:
+            with self._writing() as connection:
                 agents.note(connection, notes, self.street_of)
 
     def retire(self, agent_id: str) -> bool:
         """End an agent's series until it connects again; false if no such agent is known."""
-        with told_apart(), self._writer.begin() as connection:
+        with self._writing() as connection:
             return agents.retire(connection, agent_id)
 
     def forget(self, before: datetime) -> int:
         """Delete a part of what is older than ``before``; returns how many rows went, 0 when all is done."""
-        with told_apart(), self._writer.begin() as connection:
+        with self._writing() as connection:
             return retention.forget(connection, before)
 
     def snapshot(self) -> StoreSnapshot:
@@ -120,8 +129,13 @@ class Store:
         with told_apart(), self._reader.begin() as connection:
             return list_incidents(connection, query)
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with told_apart(), self._turn.taken(), self._writer.begin() as connection:
+            yield connection
+
     def _commit(self, taken: Sequence[Batch]) -> list[Outcome]:
-        with told_apart(), self._writer.begin() as connection:
+        with self._writing() as connection:
             return batches.take(connection, taken, self._clock(), self.street_of)
 
     def _commit_one_by_one(self, batch: Batch) -> Outcome:

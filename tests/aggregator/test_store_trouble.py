@@ -69,6 +69,28 @@ def test_a_store_that_another_process_holds_is_unavailable_and_not_full(
         assert store.commit([batch(opened, 1)]) == [Stored(1, (), 1, 0)]
 
 
+def test_two_processes_never_write_one_file_at_the_same_time(
+    sqlite_url: URL, opened: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where SQLite would let them: one writes the journal back while the other writes."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    with Store(sqlite_url) as one, Store(sqlite_url) as other:
+        with one._turn.taken(), pytest.raises(StoreUnavailableError, match="another process is writing"):
+            other.commit([batch(opened, 1)])
+        assert other.commit([batch(opened, 1)]) == [Stored(1, (), 1, 0)]
+        with one._writing():
+            assert not take_turn(other), "each transaction is a turn"
+        assert take_turn(other), "which ends with it"
+
+
+def take_turn(store: Store) -> bool:
+    try:
+        with store._turn.taken():
+            return True
+    except StoreUnavailableError:
+        return False
+
+
 def test_sqlite_is_opened_so_that_what_was_committed_outlives_a_power_cut(sqlite_url: URL, opened: int) -> None:
     with Store(sqlite_url) as store, store._writer.connect() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
