@@ -52,6 +52,10 @@ demo: $(VENV)/.run  ## Play a recorded street through agent and aggregator (SOUR
 test: $(VENV)/.dev  ## Run the tests (ARGS="-k footbridge")
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.dev  ## Kill, cut, fill, damage and attack for an hour: what docs/promises.md promises (ARGS="-k kill")
+	CLEARWAY_FAULTS=long $(BIN)/python -m pytest tests/faults tests/hostile -s $(ARGS)
+
 .venv-ingest/.done: requirements/bench-ingest.txt
 	$(call environment,.venv-ingest)
 	@$(call fill,.venv-ingest,requirements/bench-ingest.txt)
