@@ -27,6 +27,7 @@ from edge_agent.service_manager import ServiceManager
 from edge_agent.status import AgentSnapshot, BuildInfo, LifetimeStatus
 from edge_agent.status_server import StatusServer
 from edge_agent.supervisor import Supervisor
+from edge_agent.turns import Turns, share_out
 from edge_agent.uplink import Uplink, versions
 
 FLUSH_S = 10.0
@@ -65,8 +66,9 @@ class Agent:
         self._manager = manager or ServiceManager()
         self._log = structlog.get_logger("agent")
         self._state_dir = Path(config.state_dir)
-        self._detecting = threading.Lock()
-        self._detectors = load_detectors(config.cameras, config.model, config.models_dir, config.threads)
+        self._share = share_out(len(config.cameras), config.threads)
+        self._turns = Turns(self._share.at_once)
+        self._detectors = load_detectors(config.cameras, config.model, config.models_dir, self._share.threads)
         self._build = self._build_of(config)
         self._outbox = Outbox(self._state_dir, config.queue.max_bytes, config.queue.when_full)
         self._evidence = (
@@ -139,7 +141,7 @@ class Agent:
         running = self._config
         check_reload(running, wanted)
         detectors = load_detectors(
-            wanted.cameras, wanted.model, wanted.models_dir, wanted.threads, self._detectors.values()
+            wanted.cameras, wanted.model, wanted.models_dir, self._share.threads, self._detectors.values()
         )
         again = all_again(running, wanted)
         self._config, self._detectors = wanted, detectors
@@ -221,7 +223,7 @@ class Agent:
             camera,
             self._site,
             self._detectors[camera.id],
-            self._detecting,
+            self._turns,
             state_file_of(self._state_dir / "cameras", camera.id),
             self._emission.observed,
             Pace(self._speed),

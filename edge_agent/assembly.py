@@ -34,6 +34,7 @@ from edge_agent.scenarios.passage import PassageJudge
 from edge_agent.scenarios.schedule import in_force
 from edge_agent.scene.calibration import Calibration, CalibrationError
 from edge_agent.scene.camera_health import CameraHealth
+from edge_agent.scene.change_gate import ChangeGate, GateRules, GateZone
 from edge_agent.scene.memory import SceneMemory
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.passage_meter import PassageMeter
@@ -174,6 +175,7 @@ def build_pipeline(
         Parts(
             health=CameraHealth(),
             looker=_looker(camera, detector, zones, width, height),
+            gate=_gate(camera, zones, width, height),
             memory=memory,
             meters=meters,
             judges=tuple(judges),
@@ -196,6 +198,13 @@ def build_pipeline(
             ledger=Ledger(memory.gap_s),
         )
     )
+
+
+def _gate(camera: CameraConfig, zones: tuple[Zone, ...], width: int, height: int) -> ChangeGate | None:
+    if camera.detection.recheck_s <= camera.period_s or not zones:
+        return None
+    gated = [GateZone(zone.polygon, isinstance(zone, PassageZone)) for zone in zones]
+    return ChangeGate((width, height), gated, GateRules(recheck_s=camera.detection.recheck_s))
 
 
 def _looker(camera: CameraConfig, detector: Detector, zones: tuple[Zone, ...], width: int, height: int) -> CameraLooker:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,8 @@ from edge_agent.progress import AbandonedError, Progress, Step
 from edge_agent.scenarios.finding import Scenario
 from edge_agent.scene.camera_state import CameraState, CameraStateChange
 from edge_agent.state_file import StateFile
-from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, ZoneStatus
+from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, LookCounts, ZoneStatus
+from edge_agent.turns import Turns
 
 STATE_EVERY_S = 30.0
 """How often a camera's state is kept while nothing happens: a restart costs this much of a dwell at most."""
@@ -72,7 +73,7 @@ class CameraRunner:
         camera: CameraConfig,
         site: Site,
         detector: Detector,
-        detecting: threading.Lock,
+        turns: Turns,
         state_file: StateFile,
         emit: Emit,
         pace: Pace,
@@ -82,7 +83,7 @@ class CameraRunner:
         self.camera = camera
         self._site = site
         self._detector = detector
-        self._detecting = detecting
+        self._turns = turns
         self._state_file = state_file
         self._emit = emit
         self._pace = pace
@@ -130,6 +131,12 @@ class CameraRunner:
         self._keep_state()
         self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
         return True
+
+    @property
+    def reader(self) -> threading.Thread:
+        """The thread that hangs if this camera's source does."""
+        reader = self._source.reader if isinstance(self._source, LiveSource) else None
+        return reader or self.thread
 
     def follow(self, before: CameraRunner) -> None:
         """Count on from the runner that had this camera before. Only before ``start``."""
@@ -194,11 +201,28 @@ class CameraRunner:
         self._log.info("recording_ended", frames=source.counts.frames_analysed)
 
     def _analyse(self, pipeline: Pipeline, frame: Frame) -> None:
-        with self._detecting:
-            self.progress.enter(Step.ANALYSING)
+        with self._turn_taken():
             observation = pipeline.process(frame)
         self.progress.enter(Step.KEEPING)
         self._take(observation)
+
+    @contextmanager
+    def _turn_taken(self) -> Iterator[None]:
+        self.progress.enter(Step.WAITING)
+        with self._turns.turn(self.camera.id, self.camera.period_s):
+            self.progress.enter(Step.ANALYSING)
+            yield
+
+    def _analyse_newest(self, source: LiveSource) -> None:
+        """Which picture is the newest, and that it is decoded at all, is decided when the turn comes."""
+        observation = None
+        with self._turn_taken():
+            frame = source.take()
+            if frame is not None:
+                observation = (self._pipeline or self._begin(frame.width, frame.height)).process(frame)
+        if observation is not None:
+            self.progress.enter(Step.KEEPING)
+            self._take(observation)
 
     def _watch(self, source: LiveSource) -> None:
         """A live camera: its newest picture each time, and word when none comes. Until told to stop."""
@@ -207,12 +231,13 @@ class CameraRunner:
             source.fit(*size)
             self._begin(*size)
         source.start()
+        stream = self.camera.stream
+        patience_s = stream.open_timeout_s + stream.read_timeout_s + self.camera.period_s
         try:
             while not self._stop.is_set():
-                self.progress.enter(Step.READING)
-                frame = source.take() if source.wait(LIVE_TICK_S) else None
-                if frame is not None:
-                    self._analyse(self._pipeline or self._begin(frame.width, frame.height), frame)
+                self.progress.enter(Step.READING, max(source.reader_silent_s() - patience_s, 0.0))
+                if source.wait(LIVE_TICK_S):
+                    self._analyse_newest(source)
                 elif source.silent_s() > source.silent_after_s:
                     self._miss(source)
         finally:
@@ -341,7 +366,14 @@ class CameraRunner:
                 frames_untimed=counts.timestamps_missing + counts.timestamps_wrong if counts else 0,
                 state_bytes=self._state_file.written_bytes,
                 capture=source.status() if source is not None else None,
+                looks=_looks(pipeline),
+                turns=self._turns.counts(self.camera.id),
             )
+
+
+def _looks(pipeline: Pipeline | None) -> LookCounts:
+    gate = pipeline.parts.gate if pipeline is not None else None
+    return LookCounts() if gate is None else LookCounts(gate.looks, gate.glances, gate.postponed)
 
 
 def _zones(camera: CameraConfig, pipeline: Pipeline, last: Observation, state: CameraState) -> tuple[ZoneStatus, ...]:

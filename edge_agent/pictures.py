@@ -50,6 +50,12 @@ class IncidentPictures:
         self._told: set[Key] = set()
         """Arrivals that an event has named: their files stay until the aggregator has them."""
 
+    def takes(self, events: tuple[IncidentEvent, ...], findings: tuple[Finding, ...]) -> bool:
+        """True if ``illustrate`` would take a picture: of an arrival, of an incident that opens, of a departure."""
+        return any(_key(finding) not in self._arrivals for finding in findings) or any(
+            event.phase is IncidentPhase.OPENED or event.close_reason in _DEPARTED for event in events
+        )
+
     def illustrate(
         self,
         events: tuple[IncidentEvent, ...],

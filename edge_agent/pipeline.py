@@ -7,20 +7,23 @@ Each step takes the value that the one before made; only this module knows the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from edge_agent.capture.frame import Frame, Image
 from edge_agent.detection.detections import Detections
+from edge_agent.detection.tiles import merge
 from edge_agent.incident_event import IncidentEvent
 from edge_agent.incidents import IncidentBook
 from edge_agent.ledger import Ledger
 from edge_agent.scenarios.finding import Finding, FindingState
 from edge_agent.scenarios.moment import Judge, Moment, Passage
 from edge_agent.scene.camera_state import CameraStateChange, View
+from edge_agent.scene.change_gate import Attention
 from edge_agent.scene.memory import SceneMemory
+from edge_agent.scene.place import Place
 from edge_agent.scene.stay import Stay
 
 STATE_FORMAT = 1
@@ -42,8 +45,35 @@ class Looker(Protocol):
         """Seconds they took."""
         ...
 
-    def detect(self, image: Image) -> Detections:
-        """Everything found, weak scores included."""
+    def detect(self, image: Image, *, closely: bool = True) -> Detections:
+        """Everything found, weak scores included; unless ``closely``, in the whole frame alone."""
+        ...
+
+
+class Gate(Protocol):
+    """Says which frames the detector may leave out, and what still counts on them.
+
+    ``looks``, ``glances`` and ``postponed`` count the frames by what they were given: everything, one look, none.
+    """
+
+    looks: int
+    glances: int
+    postponed: int
+
+    def asks(self, frame: Frame, view: View, places: Sequence[Place]) -> Attention:
+        """How closely the detector is to look at this frame."""
+        ...
+
+    def looked(self, found: Detections) -> None:
+        """What the detector found on it."""
+        ...
+
+    def kept(self) -> Detections:
+        """What the last look found that is still so, on a frame that was left out."""
+        ...
+
+    def forget(self) -> None:
+        """The camera could not see."""
         ...
 
 
@@ -102,6 +132,10 @@ class KeepingJudge(Judge, Protocol):
 class Illustrator(Protocol):
     """Adds pictures to events."""
 
+    def takes(self, events: tuple[IncidentEvent, ...], findings: tuple[Finding, ...]) -> bool:
+        """True if ``illustrate`` would take a picture of this frame."""
+        ...
+
     def illustrate(
         self,
         events: tuple[IncidentEvent, ...],
@@ -125,7 +159,7 @@ class Illustrator(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """Everything one frame gave."""
+    """Everything one frame gave. ``looked`` is false if the detector left it out: nothing new had come to rest."""
 
     frame: Frame
     view: View
@@ -135,6 +169,7 @@ class Observation:
     passages: Mapping[str, Passage]
     findings: tuple[Finding, ...]
     events: tuple[IncidentEvent, ...]
+    looked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +185,7 @@ class Parts:
     incidents: IncidentBook
     illustrator: Illustrator | None
     ledger: Ledger
+    gate: Gate | None = None
 
 
 class Pipeline:
@@ -166,13 +202,15 @@ class Pipeline:
         parts = self.parts
         frame = self._rebased(frame)
         view = parts.health.observe(frame) if frame.has_picture else parts.health.no_signal(frame.media_time_s)
-        detections = parts.looker.detect(frame.image) if view.can_see else Detections.empty()
+        detections, looked = self._look(frame, view)
         stays = parts.memory.observe(frame, view, detections)
         passages = {zone: meter.measure(frame, view, detections, stays) for zone, meter in parts.meters.items()}
         moment = Moment(frame.media_time_s, frame.captured_at, view.can_see, stays, passages)
         findings = tuple(finding for judge in parts.judges for finding in judge.judge(moment))
         events = parts.incidents.apply(findings, moment)
         if parts.illustrator is not None:
+            if not looked and view.can_see and parts.illustrator.takes(events, findings):
+                detections = parts.looker.detect(frame.image)  # who is in the picture must be known to be masked
             events = parts.illustrator.illustrate(events, findings, frame, detections, moment, view)
             for event in events:
                 parts.incidents.attach(event.incident_id, event.evidence)
@@ -183,7 +221,26 @@ class Pipeline:
             [finding.zone_id for finding in findings if finding.state is FindingState.VIOLATION],
         )
         self._last = frame
-        return Observation(frame, view, parts.health.take_changes(), detections, stays, passages, findings, events)
+        changes = parts.health.take_changes()
+        return Observation(frame, view, changes, detections, stays, passages, findings, events, looked)
+
+    def _look(self, frame: Frame, view: View) -> tuple[Detections, bool]:
+        """What is in the frame, and whether the detector was asked."""
+        gate, looker = self.parts.gate, self.parts.looker
+        if not view.can_see:
+            if gate is not None:
+                gate.forget()
+            return Detections.empty(), False
+        if gate is None:
+            return looker.detect(frame.image), True
+        attention = gate.asks(frame, view, self.parts.memory.places)
+        if attention is Attention.NONE:
+            return gate.kept(), False
+        if attention is Attention.GLANCE:
+            return merge([looker.detect(frame.image, closely=False), gate.kept()]), False
+        found = looker.detect(frame.image)
+        gate.looked(found)
+        return found, True
 
     def _rebased(self, frame: Frame) -> Frame:
         """After a restart the stream's own clock may begin anew: it goes on where the last frame's stood, by the

@@ -14,6 +14,7 @@ from edge_agent.queue_status import QueueStatus
 from edge_agent.scenarios.finding import ClearWidth, Finding, Scenario
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.scene.stay import Stay
+from edge_agent.turns import TurnCounts
 from edge_agent.uplink_state import UplinkStatus
 
 
@@ -70,6 +71,16 @@ class IncidentCount:
 
 
 @dataclass(frozen=True, slots=True)
+class LookCounts:
+    """How closely a camera's frames were looked at, where a change gate decides: with everything, once as a whole, not
+    at all because nothing had changed."""
+
+    close: int = 0
+    glances: int = 0
+    postponed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CameraActivity:
     """A camera's status with what only this box cares about.
 
@@ -77,6 +88,7 @@ class CameraActivity:
     ``period_kept_s`` is the mean distance of the last analysed frames on the stream's clock, beside the ``period_s``
     that is asked for; ``last_frame_age_s`` is since a frame was last analysed, on the box's clock. None: not yet known.
     ``state_bytes`` is what was written of the camera's state so far. ``capture`` is how its source is doing.
+    ``looks`` is what the change gate decided, ``turns`` what it cost to get and to use the detector.
     """
 
     status: CameraStatus
@@ -91,6 +103,8 @@ class CameraActivity:
     frames_untimed: int = 0
     state_bytes: int = 0
     capture: CaptureStatus | None = None
+    looks: LookCounts = LookCounts()
+    turns: TurnCounts = field(default_factory=TurnCounts)
 
 
 class RestartReason(StrEnum):

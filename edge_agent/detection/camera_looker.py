@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from edge_agent.capture.frame import Image
@@ -12,10 +13,8 @@ from edge_agent.detection.windows import Window
 
 
 class CameraLooker:
-    """Looks at one camera's frames, at ``windows`` too, and counts what that costs.
-
-    ``inferences`` and ``inference_s`` are this camera's alone, provided that cameras take turns with the detector.
-    """
+    """Looks at one camera's frames, at ``windows`` too, and counts what that costs: ``inferences`` runs of the model,
+    ``inference_s`` seconds for them and for what lies around them. Both are this camera's alone."""
 
     def __init__(self, detector: Detector, windows: Sequence[Window]) -> None:
         self.windows = tuple(windows)
@@ -24,10 +23,10 @@ class CameraLooker:
         self._detector = detector
         self._looker = TiledDetector(detector, windows) if windows else detector
 
-    def detect(self, image: Image) -> Detections:
-        """Everything found in the frame, weak scores included."""
-        inferences, inference_s = self._detector.inferences, self._detector.inference_s
-        found = self._looker.detect(image)
-        self.inferences += self._detector.inferences - inferences
-        self.inference_s += self._detector.inference_s - inference_s
+    def detect(self, image: Image, *, closely: bool = True) -> Detections:
+        """Everything found in the frame, weak scores included; unless ``closely``, in the whole frame alone."""
+        started = time.perf_counter()
+        found = (self._looker if closely else self._detector).detect(image)
+        self.inferences += 1 + (len(self.windows) if closely else 0)
+        self.inference_s += time.perf_counter() - started
         return found

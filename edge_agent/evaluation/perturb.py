@@ -60,9 +60,9 @@ class ThinnedLooker:
         """Seconds they took."""
         return self._looker.inference_s
 
-    def detect(self, image: Image) -> Detections:
+    def detect(self, image: Image, *, closely: bool = True) -> Detections:
         """What the looker finds, less what is lost."""
-        found = self._looker.detect(image)
+        found = self._looker.detect(image, closely=closely)
         random = np.random.default_rng((_SEED, zlib.crc32(image.tobytes())))
         return found.keep(random.random(len(found)) < self._keep)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.capture.frame import Frame, Image
+from edge_agent.capture.frame import Frame, Grey
 from edge_agent.scene.camera_state import CameraState, CameraStateChange, View
 from edge_agent.scene.health_rules import HealthRules
 from edge_agent.scene.look import WIDTH, Look, likeness, look_at
@@ -29,7 +29,7 @@ class CameraHealth:
         self._since_s = 0.0
         self._changes: list[CameraStateChange] = []
         self._reference: Reference | None = None
-        self._last_image: Image | None = None
+        self._last_grey: Grey | None = None
         self._last_s: float | None = None
         self._lost = False
         self._same_from_s = 0.0
@@ -44,7 +44,7 @@ class CameraHealth:
     def observe(self, frame: Frame) -> View:
         """What can be seen on this frame."""
         now_s = frame.media_time_s
-        look = look_at(frame.image, self._rules.clipped_from)
+        look = look_at(frame.grey, self._rules.clipped_from)
         if self._reference is not None and not self._reference.fits(look):
             self._reference = None
         match = self._reference.match(look) if self._reference is not None else None
@@ -62,7 +62,7 @@ class CameraHealth:
         self._suspected = None
         if self._state is not CameraState.NO_SIGNAL:
             self._change(CameraState.NO_SIGNAL, media_time_s)
-        self._last_image = None
+        self._last_grey = None
         return View(CameraState.NO_SIGNAL)
 
     def confirm_view(self) -> None:
@@ -131,8 +131,8 @@ class CameraHealth:
 
     def _is_frozen(self, frame: Frame) -> bool:
         """True if the picture has been the very same for longer than this camera's pictures ever are."""
-        rules, last = self._rules, self._last_image
-        same = last is not None and _same_picture(last, frame.image)
+        rules, last = self._rules, self._last_grey
+        same = last is not None and _same_picture(last, frame.grey)
         if same:
             if not self._same_pairs and self._last_s is not None:
                 self._same_from_s = self._last_s
@@ -142,7 +142,7 @@ class CameraHealth:
                 self._repeats.extend(range(1, self._same_pairs + 1))
             self._repeats.append(0)
             self._same_pairs = 0
-        self._last_image = frame.image
+        self._last_grey = frame.grey
         lively = len(self._repeats) >= rules.least_pairs and max(self._repeats) <= rules.repeats_allowed
         hold_s = rules.frozen_hold_s if lively else rules.quiet_hold_s
         return self._same_pairs >= rules.frozen_pairs and frame.media_time_s - self._same_from_s >= hold_s
@@ -185,7 +185,7 @@ class CameraHealth:
 _NO_PICTURE = (CameraState.STARTING, CameraState.NO_SIGNAL, CameraState.ENDED)
 
 
-def _same_picture(one: Image, other: Image) -> bool:
+def _same_picture(one: Grey, other: Grey) -> bool:
     if one.shape != other.shape or not np.array_equal(one[::16], other[::16]):  # most pictures differ in any few rows
         return False
     return np.array_equal(one, other)

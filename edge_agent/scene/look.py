@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.capture.frame import Image
-
 Grey = NDArray[np.float32]
 
 WIDTH = 160
@@ -42,13 +40,12 @@ class Look:
     scene: Grey
 
 
-def look_at(image: Image, clipped_from: int) -> Look:
-    """Measure a picture."""
-    height, width = image.shape[:2]
+def look_at(grey: NDArray[np.uint8], clipped_from: int) -> Look:
+    """Measure a picture without colour, (h, w)."""
+    height, width = grey.shape
     step = max(1, width // _SHARP_WIDTH)
     rows, columns = max(1, height // step), max(1, width // step)
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[: rows * step, : columns * step]
-    middle = cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_AREA)
+    middle = cv2.resize(grey[: rows * step, : columns * step], (columns, rows), interpolation=cv2.INTER_AREA)
     small_rows = max(8, round(height * WIDTH / width))
     small = cv2.resize(middle, (WIDTH, small_rows), interpolation=cv2.INTER_AREA).astype(np.float32)
     share = np.cumsum(cv2.calcHist([middle], [0], None, [256], [0, 256]).ravel()) / middle.size

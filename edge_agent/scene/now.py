@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from edge_agent.capture.frame import Frame
@@ -36,7 +35,7 @@ class Now:
         self.shift_px = view.shift_px
         self._gap = gap
         self._before = before
-        self.grey: Grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), np.uint8)
+        self.grey: Grey = frame.grey
         self.table = LookTable(self.grey, self.shift_px)
         moved = np.array([*view.shift_px, *view.shift_px], np.float32)
         people = np.array([group is ClassGroup.PERSON for group in detections.groups], bool)

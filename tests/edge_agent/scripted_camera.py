@@ -20,6 +20,7 @@ from edge_agent.detection.model_card import find_card
 from edge_agent.pipeline import Observation
 from edge_agent.progress import Progress
 from edge_agent.state_file import StateFile
+from edge_agent.turns import Turns
 from tests.edge_agent.street_pipeline import parking_zone
 from tests.edge_agent.synthetic_street import HEIGHT, WIDTH, Street, standing
 
@@ -91,7 +92,7 @@ class Box:
     folder: Path
     clock: Callable[[], float]
     model: BoxModel = field(default_factory=BoxModel)
-    detecting: threading.Lock = field(default_factory=threading.Lock)
+    turns: Turns = field(default_factory=Turns)
     heard: list[tuple[str, float]] = field(default_factory=list)
     made: list[CameraRunner] = field(default_factory=list)
 
@@ -112,7 +113,7 @@ class Box:
             camera,
             Site("agent", SiteConfig(), "c0nf1g"),
             self.model,  # type: ignore[arg-type]
-            self.detecting,
+            self.turns,
             self.state_file(camera.id),
             emit,
             Pace(None),

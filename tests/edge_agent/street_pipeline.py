@@ -56,7 +56,7 @@ class Told:
     def take_changes(self) -> tuple[CameraStateChange, ...]:
         return ()
 
-    def detect(self, _: Image) -> Detections:
+    def detect(self, _: Image, *, closely: bool = True) -> Detections:
         self.looks += 1
         return self.street.detections(self.at_s)
 

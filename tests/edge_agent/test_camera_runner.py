@@ -20,6 +20,7 @@ from edge_agent.incident_event import IncidentEvent
 from edge_agent.pipeline import Observation
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.state_file import StateFile
+from edge_agent.turns import Turns
 from tests.edge_agent.street_pipeline import parking_zone
 from tests.edge_agent.synthetic_street import BEGAN, Street, standing, steps
 
@@ -89,7 +90,7 @@ class Runs:
             self.camera,
             site,
             self.model,  # type: ignore[arg-type]
-            threading.Lock(),
+            Turns(),
             self.state,
             emit,
             Pace(speed),

@@ -115,7 +115,7 @@ def test_jitter_stays_within_eight_pixels() -> None:
 
 
 class Looker:
-    def detect(self, image: Image) -> Detections:
+    def detect(self, image: Image, *, closely: bool = True) -> Detections:
         boxes = np.tile(np.array([[0, 0, 5, 5]], np.float32), (40, 1))
         return Detections(boxes, np.full(40, 0.5, np.float32), ("car",) * 40, (ClassGroup.VEHICLE,) * 40)
 
