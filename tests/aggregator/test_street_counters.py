@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from clearway.v1 import camera_pb2, ingest_pb2, scene_pb2
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
@@ -175,8 +175,17 @@ def play(world: World, steps: list[Step]) -> None:
         before = after
 
 
+RESTARTED: list[Step] = [("seen", 9), ("agent restarts", 1), ("heartbeat", 1), ("refresh", 1)]
+KILLED: list[Step] = [("violated", 9), ("heartbeat", 1), ("refresh fails", 1), ("killed", 1), ("heartbeat", 1)]
+MOVED: list[Step] = [("dark", 9), ("heartbeat", 1), ("refresh", 1), ("moves", 1), ("violated", 4), ("refresh", 1)]
+
+
 @quickly
 @given(steps=STEPS)
+@example(steps=RESTARTED)
+@example(steps=[*RESTARTED, ("killed", 1), *RESTARTED])
+@example(steps=[*KILLED, *RESTARTED])
+@example(steps=[*MOVED, *KILLED, *MOVED])
 def test_every_second_counts_once_through_restarts_kills_and_moves(kept: Kept, steps: list[Step]) -> None:
     world = World(kept)
     world.do(("seen", 5))
@@ -191,6 +200,7 @@ def test_every_second_counts_once_through_restarts_kills_and_moves(kept: Kept, s
 
 @quickly
 @given(steps=STEPS_WITH_LOSS)
+@example(steps=[("refresh", 1), ("seen", 90), ("loses its state", 1), *RESTARTED, ("heartbeat", 1), ("refresh", 1)])
 def test_a_lost_state_makes_no_street_fall_and_adds_nothing_that_was_not_counted(kept: Kept, steps: list[Step]) -> None:
     play(World(kept), steps)
 
