@@ -260,6 +260,11 @@ class Process:
         """What it has logged."""
         return self._log.read_text(encoding="utf-8")
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def terminate(self) -> None:
         """Send SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
