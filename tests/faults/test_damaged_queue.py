@@ -250,6 +250,7 @@ def outlive(tmp_path: Path, lives: list[Life], store: Store, store_folder: Path,
     else:
         damage(file, chance, 0, PAGE)
     if chance.random() < 0.1 and journal and file:
+        in_journal = True
         damage(file, chance, 0, PAGE)
         damage(journal, chance, HEADER, FRAME)
     if file or journal:
