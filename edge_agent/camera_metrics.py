@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from edge_agent.capture.decode_plan import DecodeMode
 from edge_agent.incident_event import IncidentPhase
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.scene.stay import StayState
@@ -59,6 +60,50 @@ def of_cameras(cameras: tuple[CameraActivity, ...]) -> Iterator[Metric]:
             stays.add_metric([name, stay_state.value], sum(stay.state is stay_state for stay in status.stays))
         written.add_metric([name], activity.state_bytes)
     yield from (state, seconds, frames, last, age, period, kept, inference, inferences, stays, written)
+
+
+def of_sources(cameras: tuple[CameraActivity, ...]) -> Iterator[Metric]:
+    """What arrives from each camera and how it is decoded. Recordings have none of it."""
+    fps = _gauge("camera_input_frames_per_second", "Pictures that arrive, decoded or not.")
+    decode = _gauge("camera_decode_mode", "1 for how much of a live stream is decoded.", "mode")
+    keys = _gauge("camera_key_frame_distance_seconds", "Largest of the last distances between key frames.")
+    again = _counter("camera_reconnects", "Times that a live camera was connected again.")
+    hardware = _gauge("camera_hardware_decoding", "1 if hardware decodes a live camera's stream.")
+    for activity in cameras:
+        name, capture = activity.status.camera, activity.capture
+        if capture is None or not capture.kind.is_live:
+            continue
+        if capture.fps_in is not None:
+            fps.add_metric([name], capture.fps_in)
+        for mode in DecodeMode:
+            decode.add_metric([name, mode.value], float(mode.value == capture.decode))
+        if capture.gop_s is not None:
+            keys.add_metric([name], capture.gop_s)
+        again.add_metric([name], capture.reconnects)
+        hardware.add_metric([name], float(capture.hardware is not None))
+    yield from (fps, decode, keys, again, hardware)
+
+
+def of_looks(cameras: tuple[CameraActivity, ...]) -> Iterator[Metric]:
+    """What the change gate decided, and what it took to get a turn with the detector."""
+    looks = _counter("camera_looks", "Frames by what the change gate had the detector do.", "look")
+    turns = _counter("detector_turns", "Turns that the camera had.")
+    missed = _counter("detector_turns_missed", "Of those, ended after the camera's next frame was due.")
+    waited = _counter("detector_wait_seconds", "Time that the camera waited for its turns.")
+    used = _counter("detector_turn_seconds", "Time that the camera's turns took, with all that is done to a frame.")
+    for activity in cameras:
+        name = activity.status.camera
+        for look, count in (
+            ("close", activity.looks.close),
+            ("glance", activity.looks.glances),
+            ("postponed", activity.looks.postponed),
+        ):
+            looks.add_metric([name, look], count)
+        turns.add_metric([name], activity.turns.taken)
+        missed.add_metric([name], activity.turns.missed)
+        waited.add_metric([name], activity.turns.waited_s)
+        used.add_metric([name], activity.turns.used_s)
+    yield from (looks, turns, missed, waited, used)
 
 
 def of_zones(cameras: tuple[CameraActivity, ...]) -> Iterator[Metric]:

@@ -6,9 +6,11 @@ the world's troubles, which no restart of the agent would end; they are stated a
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from edge_agent.capture.frame import CaptureStatus
 from edge_agent.status import AgentSnapshot, CameraActivity, ZoneStatus
 from edge_agent.uplink_state import UplinkState
 
@@ -113,7 +115,27 @@ def _camera(activity: CameraActivity, now: datetime) -> dict[str, Any]:
         },
         "inferences": activity.inferences,
         "inference_s": _rounded(activity.inference_s),
+        "looks": asdict(activity.looks),
+        "turns": {name: _rounded(value) for name, value in asdict(activity.turns).items()},
+        "source": _source(activity.capture) if activity.capture is not None else None,
         "zones": {zone.zone: _zone(zone) for zone in status.zones},
+    }
+
+
+def _source(capture: CaptureStatus) -> dict[str, Any]:
+    if not capture.kind.is_live:
+        return {"kind": capture.kind.value}
+    return {
+        "kind": capture.kind.value,
+        "connected": capture.connected,
+        "problem": capture.problem,
+        "fps_in": capture.fps_in,
+        "decode": capture.decode,
+        "key_frame_distance_s": _rounded(capture.gop_s),
+        "hardware": capture.hardware,
+        "sub_stream": capture.sub_stream,
+        "sender_time": capture.sender_time,
+        "reconnects": capture.reconnects,
     }
 
 

@@ -15,7 +15,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from edge_agent.box import BoxReading
-from edge_agent.camera_metrics import MAX_CAMERAS, PREFIX, of_cameras, of_zones
+from edge_agent.camera_metrics import MAX_CAMERAS, PREFIX, of_cameras, of_looks, of_sources, of_zones
 from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.health import troubles
 from edge_agent.queue_status import QueueStatus
@@ -55,6 +55,8 @@ class AgentCollector(Collector):
             yield _gauge("certificate_not_after_seconds", "When the agent's certificate ends, Unix time.", ends)
         if self._per_camera:
             yield from of_cameras(now.cameras[:MAX_CAMERAS])
+            yield from of_sources(now.cameras[:MAX_CAMERAS])
+            yield from of_looks(now.cameras[:MAX_CAMERAS])
             yield from of_zones(now.cameras[:MAX_CAMERAS])
         if now.queue is not None:
             yield from _queue(now.queue, now.taken_at)
@@ -134,16 +136,16 @@ def _box(box: BoxReading) -> Iterator[Metric]:
     if box.written_bytes is not None:
         yield _counter("disk_written_bytes", "Bytes that the agent had written to disks.", box.written_bytes)
     if box.temperatures:
-        heat = GaugeMetricFamily(f"{PREFIX}temperature_celsius", "Heat of the box, by sensor.", labels=["sensor"])
+        heat = GaugeMetricFamily(f"{PREFIX}box_temperature_celsius", "Heat of the box, by sensor.", labels=["sensor"])
         for sensor, degrees in box.temperatures:
             heat.add_metric([sensor], degrees)
         yield heat
     if box.throttled:
         slowed = GaugeMetricFamily(
-            f"{PREFIX}throttled", "1 while a Raspberry Pi's firmware slows it down, by reason.", labels=["reason"]
+            f"{PREFIX}box_throttled", "1 while a Raspberry Pi's firmware slows it down, by reason.", labels=["reason"]
         )
         ever = GaugeMetricFamily(
-            f"{PREFIX}throttled_since_boot", "1 if it did so since the machine started.", labels=["reason"]
+            f"{PREFIX}box_throttled_since_boot", "1 if it did so since the machine started.", labels=["reason"]
         )
         for reason, is_now, was in box.throttled:
             slowed.add_metric([reason], float(is_now))
