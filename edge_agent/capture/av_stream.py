@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from fractions import Fraction
 from threading import Event
 
 from av.container import InputContainer
-from av.error import FFmpegError
-from av.packet import Packet
 from av.video.stream import VideoStream
 
 from edge_agent.capture.decode_plan import DecodeMode, DecodePlan
@@ -20,15 +17,11 @@ from edge_agent.capture.frame import CaptureCounts, SourceError
 from edge_agent.capture.live_clock import LiveClock
 from edge_agent.capture.live_sampling import LiveSampling
 from edge_agent.capture.meter import RateMeter
+from edge_agent.capture.packets import USUAL_FPS, Packets, VideoPacket, sent_at
 from edge_agent.capture.shot import BrokenPictureError, Shot
 
-Timed = tuple[float | None, "Packet[VideoStream]"]
-"""A packet and its time on the stream's own clock, seconds."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNDUE_INTERVALS = 1.5
 """A packet so many frame intervals before the due time may be the first after it: cameras jitter."""
-_USUAL_FPS = 25
 
 
 class AvStream:
@@ -38,7 +31,7 @@ class AvStream:
         self,
         container: InputContainer,
         stream: VideoStream,
-        packets: Callable[[Event], Iterator[Timed]],
+        packets: Packets,
         plan: DecodePlan,
         sampling: LiveSampling,
         clock: LiveClock,
@@ -60,7 +53,7 @@ class AvStream:
         self._decoder = Decoder(stream, may_relent=reliable)
         self._wants_hardware = hardware
         self._time_base = stream.time_base or Fraction(1, 1_000_000)
-        fps = stream.average_rate or stream.guessed_rate or Fraction(_USUAL_FPS)
+        fps = stream.average_rate or stream.guessed_rate or Fraction(USUAL_FPS)
         self._interval_s = 1 / float(fps)
         self._undue_s = _UNDUE_INTERVALS * self._interval_s
         self._linked = False
@@ -99,7 +92,7 @@ class AvStream:
                 return
         raise SourceError(f"{self._name}: the camera has ended the stream")
 
-    def _linked_shots(self, packet: Packet[VideoStream], at_s: float, taken_s: float) -> Iterator[Shot]:
+    def _linked_shots(self, packet: VideoPacket, at_s: float, taken_s: float) -> Iterator[Shot]:
         if not self._link(packet):
             self._counts.frames_skipped += 1
             return
@@ -127,7 +120,7 @@ class AvStream:
         if taken and spares and self._plan.next_key_will_do(self._sampling):
             self._linked = False  # until then nothing is due, so that nothing need be decoded
 
-    def _link(self, packet: Packet[VideoStream]) -> bool:
+    def _link(self, packet: VideoPacket) -> bool:
         """True if all that the packet leans on has been decoded."""
         if not self._linked and (packet.is_keyframe or self._plan.without_keys):
             self._decoder.forget()
@@ -146,63 +139,3 @@ class AvStream:
         """Let go of the connection."""
         self._decoder.close()
         self._container.close()
-
-
-def sent_at(packet: Packet[VideoStream]) -> datetime | None:
-    """When the camera says that a packet's picture was taken (RTCP sender reports, RFC 3550, section 6.4.1)."""
-    if not packet.has_sidedata("prft"):
-        return None
-    (wall_us,) = struct.unpack_from("<q", bytes(packet.get_sidedata("prft")))
-    try:
-        return _EPOCH + timedelta(microseconds=wall_us)
-    except OverflowError:
-        return None
-
-
-def live_packets(
-    container: InputContainer, stream: VideoStream, stalled: Callable[[FFmpegError], SourceError]
-) -> Callable[[Event], Iterator[Timed]]:
-    """The packets of a stream that comes at its own pace."""
-    time_base = stream.time_base or Fraction(1, 1_000_000)
-
-    def packets(stop: Event) -> Iterator[Timed]:
-        try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    at = packet.pts if packet.pts is not None else packet.dts
-                    yield (None if at is None else float(at * time_base)), packet
-        except FFmpegError as error:
-            raise stalled(error) from None
-
-    return packets
-
-
-def looped_packets(container: InputContainer, stream: VideoStream) -> Callable[[Event], Iterator[Timed]]:
-    """The packets of a file in real time, from the beginning again at its end."""
-    time_base = stream.time_base or Fraction(1, 1_000_000)
-    interval_s = float(1 / (stream.average_rate or Fraction(_USUAL_FPS)))
-
-    def packets(stop: Event) -> Iterator[Timed]:
-        began_s = time.monotonic()
-        before_s = 0.0
-        while not stop.is_set():
-            first_s: float | None = None
-            last_s = before_s
-            for packet in container.demux(stream):
-                if not packet.size or packet.dts is None:
-                    continue
-                sent_s = float(packet.dts * time_base)
-                first_s = sent_s if first_s is None else first_s
-                at_s = before_s + sent_s - first_s
-                last_s = max(last_s, at_s)
-                stop.wait(max(0.0, began_s + at_s - time.monotonic()))
-                if stop.is_set():
-                    return
-                shown_s = at_s if packet.pts is None else at_s + float((packet.pts - packet.dts) * time_base)
-                yield shown_s, packet
-            if first_s is None:
-                raise SourceError("the file holds no pictures that can be played")
-            before_s = last_s + interval_s
-            container.seek(0)
-
-    return packets
