@@ -139,7 +139,8 @@ class LimitsConfig:
     bring back the 64 MiB of a full queue in half a minute, and cost a tenth of a core at most. An agent may be ahead of
     them by ``burst_s``; then it is asked to pause, and cut if it does not. ``streams_per_minute`` bounds reconnecting:
     each Hello is a commit. ``cameras`` and ``zones_per_camera`` bound the names that become labels of metrics, for each
-    agent. ``max_agents`` bounds who may connect where anybody may; ``max_connections`` is twice that and some.
+    agent. ``max_agents`` bounds who may connect where anybody may. ``max_connections`` is two for each
+    of 5000 agents, and some; fewer are taken if the process may not open so many files.
     ``evidence_bytes_per_s`` is for pictures, and 32 times what an agent sends unless told otherwise.
     """
 
@@ -150,7 +151,7 @@ class LimitsConfig:
     cameras: Annotated[int, Field(ge=1, le=100_000)] = 256
     zones_per_camera: Annotated[int, Field(ge=1, le=10_000)] = 64
     max_agents: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 25_000
+    max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 12_000
     evidence_bytes_per_s: Annotated[float, Field(ge=4096, le=1e10)] = 4.0 * MIB
 
 

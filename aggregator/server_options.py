@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aggregator.config import AggregatorConfig
+from aggregator.open_files import connections_within
 
 HANDSHAKE_S = 10
 """TCP, TLS and the first frames of HTTP/2: a mobile link that wakes up takes several seconds."""
@@ -34,14 +35,14 @@ ONE_AGENT: Options = (("grpc.max_concurrent_streams", STREAMS_OF_A_CONNECTION),)
 
 
 def server_options(config: AggregatorConfig) -> Options:
-    """For the port that agents with a certificate use."""
+    """For the port that agents with a certificate use. Makes room for its connections."""
     limit = config.stream.max_message_bytes
     return (
         *COMMON,
         *KEEPALIVE,
         *(() if config.insecure else ONE_AGENT),
         ("grpc.max_connection_idle_ms", IDLE_S * 1000),
-        ("grpc.max_allowed_incoming_connections", config.limits.max_connections),
+        ("grpc.max_allowed_incoming_connections", connections_within(config.limits.max_connections)),
         ("grpc.max_receive_message_length", limit),
         ("grpc.max_send_message_length", limit),
     )

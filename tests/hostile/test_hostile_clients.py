@@ -59,7 +59,7 @@ def test_hostile_clients_crash_nothing_leak_nothing_and_slow_nobody(tmp_path: Pa
 
 async def attack(victim: Victim, folder: Path) -> tuple[Counter[str], list[float]]:
     hostile = Hostile(victim, folder, SEED)
-    await hostile.use_the_token()
+    await hostile.make_ready()
     memory = [victim.rss_mib()]
     for number in range(ROUNDS):
         share = HOSTILE_CLIENTS // ROUNDS
