@@ -48,7 +48,7 @@ class Refresher:
             places=self.places.state,
             expected=self._expected,
             silent_after_s=self._silent_after_s,
-            evidence_disk=None if self._evidence_dir is None else Disk.of(self._evidence_dir),
+            evidence_disk=None if self._evidence_dir is None else await asyncio.to_thread(Disk.of, self._evidence_dir),
         )
         await asyncio.to_thread(self._metrics.show, seen, took_s=time.perf_counter() - began)
         return snapshot
