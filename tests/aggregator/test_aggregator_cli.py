@@ -55,7 +55,7 @@ def listed(*words: object) -> list[str]:
 def test_version_and_help_are_enough_to_begin() -> None:
     assert call("--version").stdout.strip().endswith(__version__)
     top = call("--help").stdout
-    for command in ("serve", "check", "migrate", "incidents", "agents"):
+    for command in ("serve", "check", "migrate", "incidents", "agents", "places"):
         assert command in top
     assert "--ready-file" in call("serve", "-h").stdout
 
@@ -107,6 +107,16 @@ def test_agents_are_listed(filled: Path) -> None:
     found = {agent["agent_id"]: agent["state"] for agent in map(json.loads, lines)}
     assert found == {"bridge-1": "known", "stranger": "refused"}
     assert "stranger" in call("agents", "list", "--config", filled).stdout
+
+
+def test_an_agent_is_retired_once_and_only_if_it_was_there(filled: Path) -> None:
+    retired = call("agents", "retire", "--config", filled, "bridge-1")
+    assert (retired.exit_code, retired.stdout) == (0, "bridge-1: retired\n")
+    assert '"retired"' in call("agents", "list", "--config", filled, "--json").stdout
+    for name in ("bridge-1", "nobody"):
+        again = call("agents", "retire", "--config", filled, name)
+        assert (again.exit_code, again.stdout) == (1, "")
+        assert f"{name}: no such agent has connected, or it was retired before" in again.stderr
 
 
 def test_looking_at_a_store_that_is_not_there_makes_none(config: Path) -> None:

@@ -130,3 +130,29 @@ def test_what_is_no_configuration_is_said_to_be_none(tmp_path: Path, text: str, 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path / "none.yaml")
     assert problem == f"{tmp_path}/none.yaml: cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("insecure: true\ninsecure: true\n", ":2: insecure: is given twice"),
+        ("insecure: true\nmetrics: {max_cameras: 1, max_cameras: 2}\n", ":2: metrics.max_cameras: is given twice"),
+        ("insecure: true\nmetrics: &m {per_camera: *m}\n", ":2: metrics.per_camera refers to itself"),
+        ("insecure: true\nretention_days: 2026-05-12\n", ":2: retention_days: input should be a valid integer"),
+        ("insecure: true\nagents: [2026-05-12x, 2026-05-12 10:00:00]\n", ":2: agents: 2026-05-12 10:00:00: not an"),
+    ],
+)
+def test_what_yaml_lets_pass_is_told_with_its_line_and_field(tmp_path: Path, text: str, said: str) -> None:
+    (problem,) = problems(write(tmp_path, text))
+    assert said in problem
+
+
+def test_an_agent_may_be_named_like_a_date(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "insecure: true\nagents: [2026-05-12]\n")).knows("2026-05-12")
+
+
+def test_the_places_file_lies_beside_the_configuration(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "insecure: true\n")).places is None
+    assert load_config(write(tmp_path, "insecure: true\nplaces: city/places.yaml\n")).places == (
+        tmp_path / "city" / "places.yaml"
+    )
