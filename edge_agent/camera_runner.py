@@ -27,8 +27,9 @@ from edge_agent.state_file import StateFile
 from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, LookCounts, ZoneStatus
 from edge_agent.turns import Turns
 
-STATE_EVERY_S = 30.0
-"""How often a camera's state is kept while nothing happens: a restart costs this much of a dwell at most."""
+STATE_EVERY_S = 60.0
+"""How often a camera's state is kept while nothing happens. A kill costs this much of a dwell at most, a stop nothing;
+twice as often would be most of what an agent writes to its disk."""
 LIVE_TICK_S = 0.5
 """Longest wait for a picture before it is asked whether there is still a signal, and whether to stop."""
 PERIODS_KEPT = 10
