@@ -14,6 +14,7 @@ from edge_agent.agent import Agent
 from edge_agent.config import ConfigError, load_config
 from edge_agent.detection.model_card import ModelError
 from edge_agent.failures import FAILED, in_file, told
+from edge_agent.heap import keep_heap_small
 from edge_agent.lifetime import end_for_sure, end_now
 from edge_agent.logs import configure_logs
 from edge_agent.service_manager import service_manager
@@ -51,6 +52,7 @@ def run(config_path: Path, speed: float | None, until_end: bool, fresh: bool) ->
     Stops cleanly on SIGTERM and Ctrl-C; stays and open incidents go on when it is started again. SIGHUP reads the
     configuration anew: cameras that are as they were go on untouched, and a wrong file changes nothing.
     """
+    keep_heap_small()
     configure_logs()
     stop, reload = threading.Event(), threading.Event()
 
