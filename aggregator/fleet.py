@@ -16,14 +16,18 @@ from aggregator.seconds import growth, overtaken
 from aggregator.store.agents import AgentNote, AgentRow, CameraNote, HeartbeatNote, Kept
 from aggregator.store.tallies import Grown
 
+MAX_UNKEPT = 20
+"""Heartbeats that are remembered one by one until the store has them; of more, while it is away, the last."""
+
 
 @dataclass(slots=True)
 class _Agent:
     last_seen_at: datetime
     health: AgentHealth | None = None
     heartbeat: bytes | None = None
-    noted: AgentHealth | None = None
     kept: AgentHealth | None = None
+    noted: AgentHealth | None = None
+    unkept: list[AgentHealth] = field(default_factory=list)
     connections: int = 0
     changed: bool = True
 
@@ -93,6 +97,7 @@ class Fleet:
             carry_sums(message, ingest_pb2.Heartbeat.FromString(agent.heartbeat))
         agent.health = read_heartbeat(message, now)
         agent.heartbeat = message.SerializeToString()
+        agent.unkept = [*agent.unkept[-MAX_UNKEPT + 1 :], agent.health]
 
     def now(self) -> tuple[AgentNow, ...]:
         """All agents, by id."""
@@ -116,7 +121,9 @@ class Fleet:
         """The store has ``notes``."""
         for note in notes:
             agent = self._agents[note.agent_id]
-            agent.kept = agent.noted
+            if note.heartbeat is not None:
+                agent.kept = agent.noted
+                agent.unkept = _after(agent.noted, agent.unkept)
 
     def put_back(self, notes: Sequence[AgentNote]) -> None:
         """The store did not take ``notes``: tell them again next time."""
@@ -130,8 +137,14 @@ class Fleet:
         return agent
 
 
+def _after(noted: AgentHealth | None, unkept: list[AgentHealth]) -> list[AgentHealth]:
+    """Those that came since ``noted``."""
+    place = next((place for place, health in enumerate(unkept) if health is noted), len(unkept) - 1)
+    return unkept[place + 1 :]
+
+
 def _heartbeat_note(agent: _Agent) -> HeartbeatNote | None:
-    if agent.heartbeat is None or agent.health is None or agent.health is agent.kept:
+    if agent.heartbeat is None or agent.health is None or not agent.unkept:
         return None
     cameras = {one.camera_id: CameraNote(one.camera_id, one.state, one.since) for one in agent.health.cameras}
     return HeartbeatNote(
@@ -139,15 +152,20 @@ def _heartbeat_note(agent: _Agent) -> HeartbeatNote | None:
         received_at=agent.health.received_at,
         cameras=tuple(cameras.values()),
         kept_at=None if agent.kept is None else agent.kept.received_at,
-        grown=partial(_grown, agent.kept, agent.health),
+        grown=partial(_grown, agent.kept, tuple(agent.unkept)),
     )
 
 
-def _grown(known: AgentHealth | None, now: AgentHealth, stored: Kept | None) -> list[Grown] | None:
+def _grown(known: AgentHealth | None, since: Sequence[AgentHealth], stored: Kept | None) -> list[Grown] | None:
+    """Growth from one heartbeat to the next, so that each violation has the kind that stood then."""
     before = known if stored is None else _decode(stored)
-    if before is None:
-        return []
-    return None if overtaken(before, now) else growth(before, now)
+    grown: list[Grown] = []
+    for now in since:
+        if before is not None and overtaken(before, now):
+            continue
+        grown += [] if before is None else growth(before, now)
+        before = now
+    return grown if before is since[-1] else None
 
 
 def _is_older(health: AgentHealth | None, at: datetime) -> bool:

@@ -264,3 +264,24 @@ def test_a_heartbeat_that_was_overtaken_by_a_newer_one_is_told_from_a_clock_that
     assert overtaken(kept, said({"SEEING": 90}, sent_s=90, came_s=101))
     assert not overtaken(kept, said({"SEEING": 90}, sent_s=-3600, came_s=300))
     assert not overtaken(kept, said({"SEEING": 110}, sent_s=110, came_s=110))
+
+
+def test_each_violation_has_its_kind_though_the_store_hears_of_several_at_once(kept: Kept) -> None:
+    store, database = kept
+    fleet = Fleet()
+    store.street_of = lambda _agent, _camera: StreetKey("kinds", "s")
+    store.open_stream(Opening("kinds", EPOCH, 1, 1, "1", "m", "c", "p"))
+    for seconds, kinds in ((0, ()), (10, ("BLOCKED",)), (25, ("NARROWED",)), (30, ())):
+        message = ingest_pb2.Heartbeat()
+        status = message.cameras.add(camera_id="a", state=SEEING)
+        status.state_seconds.add(state=SEEING, seconds=100 + seconds)
+        deck = status.zones.add(zone_id="deck", scenario=scene_pb2.SCENARIO_PASSAGE, violation_seconds=seconds)
+        for kind in kinds:
+            deck.findings.add(kind=scene_pb2.FindingKind.Value(f"FINDING_KIND_{kind}"), violation=True)
+        fleet.heartbeat("kinds", message, NOW)  # a clock that stands still does no harm
+        if not seconds or seconds == 30:
+            notes = fleet.take_notes()
+            store.note(notes)
+            fleet.kept(notes)
+    rows = database.execute("SELECT kind, value FROM street_sums WHERE agent_id = 'kinds' AND name = 'violation'")
+    assert dict(rows.fetchall()) == {"blocked": 10, "narrowed": 20}
