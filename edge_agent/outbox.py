@@ -100,10 +100,10 @@ class Outbox:
         path = state_dir / FILE_NAME
         try:
             state_dir.mkdir(parents=True, exist_ok=True)
-            self._file = QueueFile(path, self._quota.max_pages, clock)
+            self._reserve = DiskReserve(state_dir / RESERVE_NAME, JOURNAL_BYTES)
+            self._file = QueueFile(path, self._quota.max_pages, clock, self._reserve.spend)
             self._found_next_seq = self._file.ledger.next_seq  # what earlier processes sent is below it, if all is well
             problem = quota_problem(state_dir, max_bytes)
-            self._reserve = DiskReserve(state_dir / RESERVE_NAME, JOURNAL_BYTES)
             self._reserve.keep()
         except InUseError as error:
             raise OutboxError(f"{error}: give each agent a state_dir of its own") from error

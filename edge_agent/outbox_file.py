@@ -15,7 +15,7 @@ from edge_agent import wire
 from edge_agent.gap import Gap, GapReason
 from edge_agent.outbox_journal import has_lost_commits
 from edge_agent.outbox_lock import FolderLock
-from edge_agent.outbox_repair import Salvage, salvage, set_aside
+from edge_agent.outbox_repair import Salvage, put_away, salvage, set_aside, unread
 from edge_agent.outbox_schema import (
     PAGE_BYTES,
     DamagedError,
@@ -50,27 +50,48 @@ class QueueFile:
     Raises ``InUseError``, ``sqlite3.Error`` or ``OSError`` if there can be no queue at this place at all.
     """
 
-    def __init__(self, path: Path, max_pages: int, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_pages: int,
+        clock: Callable[[], datetime],
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.path = path
         self._max_pages = max_pages
         self._clock = clock
-        self._set_aside: tuple[Path, int] | None = None
+        self._make_room = make_room
         self.broken = False
         self._lock = FolderLock(path.parent)
         try:
             self._open()
         except BaseException:
+            opened: sqlite3.Connection | None = getattr(self, "_db", None)
+            if opened is not None:
+                opened.close()
             self._lock.release()
             raise
 
     def _open(self) -> None:
+        if not self.path.exists():
+            unread(self.path)
         try:
             if has_lost_commits(self.path, PAGE_BYTES):  # before SQLite sees it, and writes back what it thinks is all
                 raise DamagedError("commits in its journal cannot be read")
-            self._db = connect(self.path, self._max_pages)
+            self._db = self._connect()
             self.ledger = load_ledger(self._db)
         except DamagedError as error:
             self._start_anew(str(error))
+        else:
+            self._read_what_was_set_aside("whoever set it aside was ended before it was read")
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return connect(self.path, self._max_pages)
+        except sqlite3.Error as error:
+            if is_full(error) and self._make_room():
+                return connect(self.path, self._max_pages)
+            raise
 
     def start_anew(self, damage: str) -> None:
         """Set the file aside, for ``damage``, and take what it still gives into a new one, under a new epoch.
@@ -81,25 +102,37 @@ class QueueFile:
         self._start_anew(damage)
 
     def _start_anew(self, damage: str) -> None:
+        if not self.broken:
+            set_aside(self.path)
         self.broken = True
-        if self._set_aside is None:
-            self._set_aside = set_aside(self.path)
-        target, number = self._set_aside
-        found = salvage(target)
-        self._db = connect(self.path, self._max_pages)
-        fresh = load_ledger(self._db)
-        self.ledger = replace(found.ledger or fresh, epoch=fresh.epoch, head_seq=1, next_seq=1)
-        self.ledger.quarantined_files = max(self.ledger.quarantined_files + 1, number)
-        while not self._take_over(found):
-            found = found.newer_half()
-        self.broken, self._set_aside = False, None
-        _log.error("queue_damaged", damage=damage, set_aside=str(target), salvaged=len(found.events), lost=found.lost)
+        try:
+            self._db = self._connect()
+        except DamagedError:
+            set_aside(self.path)
+            self._db = self._connect()
+        self.ledger = load_ledger(self._db)
+        self._read_what_was_set_aside(damage)
+        self.broken = False
 
-    def _take_over(self, found: Salvage) -> bool:
+    def _read_what_was_set_aside(self, damage: str) -> None:
+        """Take over what damaged files still give. The transaction that does so says, by its number, that it did."""
+        for target, number in unread(self.path):
+            if self.ledger.quarantined_files < number:
+                found = salvage(target)
+                while not self._take_over(found, number):
+                    found = found.newer_half()
+                salvaged = len(found.events)
+                _log.error("queue_damaged", damage=damage, set_aside=str(target), salvaged=salvaged, lost=found.lost)
+            put_away(self.path, target, number)
+
+    def _take_over(self, found: Salvage, number: int) -> bool:
         """Write what was salvaged; false if it does not fit into the quota."""
         now = self._clock()
         try:
             with self.transaction() as draft:
+                if found.ledger is not None and draft.next_seq == 1 and draft.quarantined_files == 0:
+                    draft.take_counts(found.ledger)
+                draft.quarantined_files = max(draft.quarantined_files + 1, number)
                 if found.lost != 0:
                     last_known = max((emitted_us for _, emitted_us, _ in found.events), default=_to_us(now))
                     gap = Gap(
@@ -115,7 +148,7 @@ class QueueFile:
                 for kind, emitted_us, payload in found.events:
                     self._insert(draft, kind, emitted_us, payload)
                 for reason, *numbers in found.gaps:
-                    self._db.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)", (reason, *numbers))
+                    self._db.execute("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?, ?, ?)", (reason, *numbers))
         except sqlite3.Error as error:
             if is_full(error) and found.events:
                 return False

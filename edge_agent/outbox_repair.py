@@ -14,7 +14,9 @@ from edge_agent.outbox_schema import PAGE_BYTES, DamagedError, Ledger, event_che
 KEPT_FILES = 2
 """Damaged files that are kept for a person to look at; older ones go, since each may be as large as the quota."""
 
-_NAME = re.compile(r"\.damaged-(\d+)$")
+_UNREAD = ".unread"
+_NAME = re.compile(rf"\.damaged-(\d+)(?:{re.escape(_UNREAD)})?$")
+_COMPANIONS = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +39,44 @@ class Salvage:
         return replace(self, events=self.events[cut:], lost=None if self.lost is None else self.lost + cut)
 
 
-def set_aside(path: Path) -> tuple[Path, int]:
-    """Rename the file and its journal; the new name and how many have been set aside so far."""
+def set_aside(path: Path) -> None:
+    """Rename the file, and then its journal, to what is still to be read."""
     number = 1 + max((n for _, n in _set_aside_files(path)), default=0)
-    target = path.with_name(f"{path.name}.damaged-{number}")
-    for suffix in ("-wal", "-shm", "-journal"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.rename(target.with_name(target.name + suffix))
+    target = path.with_name(f"{path.name}.damaged-{number}{_UNREAD}")
     if path.exists():
         path.rename(target)
     else:  # its journal alone was left
         target.touch()
+    _move_journal(path, target)
+    _sync_folder(path.parent)
+
+
+def unread(path: Path) -> list[tuple[Path, int]]:
+    """Files that were set aside and perhaps not read to the end, oldest first, with their numbers."""
+    found = sorted((n, each) for each, n in _set_aside_files(path) if each.name.endswith(_UNREAD))
+    if found and not path.exists():
+        _move_journal(path, found[-1][1])  # whoever set it aside was ended between two renames
+    return [(each, n) for n, each in found]
+
+
+def put_away(path: Path, target: Path, number: int) -> Path:
+    """Keep a file that was read for a person to look at, and delete the oldest of those; its name from now on."""
+    kept = target.with_name(target.name.removesuffix(_UNREAD))
+    _move_journal(target, kept)
+    target.rename(kept)
     _sync_folder(path.parent)
     for old, n in _set_aside_files(path):
         if n <= number - KEPT_FILES:
-            for suffix in ("", "-wal", "-shm", "-journal"):
+            for suffix in ("", *_COMPANIONS):
                 old.with_name(old.name + suffix).unlink(missing_ok=True)
-    return target, number
+    return kept
+
+
+def _move_journal(path: Path, target: Path) -> None:
+    for suffix in _COMPANIONS:
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(target.with_name(target.name + suffix))
 
 
 def _set_aside_files(path: Path) -> list[tuple[Path, int]]:

@@ -66,6 +66,14 @@ class Ledger:
         """The ledger of a new queue, with an epoch of its own."""
         return Ledger(os.urandom(EPOCH_BYTES))
 
+    def take_counts(self, other: Ledger) -> None:
+        """Go on counting where ``other`` was."""
+        self.dropped_events = other.dropped_events
+        self.rejected_events = other.rejected_events
+        self.damaged_events = other.damaged_events
+        self.dead_letters = other.dead_letters
+        self.quarantined_files = other.quarantined_files
+
     def checksum(self) -> int:
         """CRC-32 over every field."""
         return zlib.crc32(repr(astuple(self)).encode())

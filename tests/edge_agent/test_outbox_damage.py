@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from clearway.v1 import ingest_pb2
 
-from edge_agent import wire
+from edge_agent import outbox_file, outbox_repair, wire
 from edge_agent.gap import Gap, GapReason
 from edge_agent.outbox import EventKind, Outbox
 
@@ -209,6 +209,41 @@ def test_files_that_were_set_aside_are_numbered_and_only_the_last_two_are_kept(t
     assert quarantined == 5
     kept = sorted(each.name for each in tmp_path.iterdir() if "damaged" in each.name and "-wal" not in each.name)
     assert kept == [f"{FILE}.damaged-4", f"{FILE}.damaged-5"]
+
+
+@pytest.mark.parametrize("moment", ["rename", "read", "put away"])
+def test_an_agent_that_dies_while_it_reads_a_damaged_file_reads_it_at_the_next_start_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    class KilledError(BaseException):
+        """The process is gone."""
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    filled(tmp_path)
+    before = Outbox(tmp_path, MEBIBYTE)
+    before.append([b"event of the journal"], EventKind.INCIDENT)
+    file, journal = (tmp_path / FILE).read_bytes(), (tmp_path / f"{FILE}-wal").read_bytes()
+    before.close()
+    (tmp_path / FILE).write_bytes(file[:68] + b"\xff" + file[69:])  # it says that it is no queue of ours
+    (tmp_path / f"{FILE}-wal").write_bytes(journal)
+    with monkeypatch.context() as patched:
+        if moment == "rename":
+            patched.setattr(outbox_repair, "_move_journal", die)
+        else:
+            patched.setattr(outbox_file, "salvage" if moment == "read" else "put_away", die)
+        with pytest.raises(KilledError):
+            Outbox(tmp_path, MEBIBYTE)
+
+    outbox = Outbox(tmp_path, MEBIBYTE)
+    kept = [event(number) for number in range(1, EVENTS + 1)] + [b"event of the journal"]
+    assert list(everything(outbox).values()) == kept
+    assert outbox.status().quarantined_files == 1
+    outbox.close()
+    aside = sorted(each.name for each in tmp_path.iterdir() if "damaged" in each.name)
+    assert aside[0] == f"{FILE}.damaged-1"
+    assert not [name for name in aside if "unread" in name]
 
 
 def test_a_file_of_another_program_is_not_touched_but_set_aside(tmp_path: Path) -> None:

@@ -250,3 +250,32 @@ def test_an_aggregator_that_is_killed_while_its_disk_is_full_goes_on_once_there_
     (last,) = box.said("emitter_stopped")
     shutil.copy(disk.seen / "clearway.sqlite", folder.store.path)
     check(folder, sqlite_of(folder), last)
+
+
+def test_a_damaged_queue_on_a_full_disk_is_read_and_sent_all_the_same(
+    folder: Folder, disk: SmallDisk, on_disk: Started
+) -> None:
+    state, diaries = disk.place / "state", folder.path / "diaries"
+    box = on_disk.start(EMITTER, str(state), folder.address, str(diaries), "0.005")
+    until(lambda: diaries.exists() and len(read_diaries(diaries)) > 50, "it emits", box)
+    box.kill()
+    emitted = set(read_diaries(diaries).values())
+    journal = disk.seen / "state" / "outbox.sqlite-wal"
+    content = bytearray(journal.read_bytes())
+    content[12] ^= 0xFF  # its header: SQLite would take the whole journal for none
+    journal.write_bytes(content)
+    disk.fill()
+
+    box = on_disk.start(EMITTER, str(state), folder.address, str(diaries), "0.005")
+    aggregator = folder.serve()
+    until(lambda: box.said("emitter_started"), "it runs", box, aggregator)
+    disk.free()
+    assert box.stop() == 0
+    assert aggregator.stop() == 0
+    (last,) = box.said("emitter_stopped")
+    assert last["quarantined_files"] == 1
+    names = {name for _, _, name in stored(sqlite_of(folder))}
+    gaps = rows(sqlite_of(folder), "SELECT events_lost FROM gap_records WHERE reason = 'queue_damaged'")
+    assert gaps == [(0,)] or emitted <= names, "what was in the journal alone is said to be lost"
+    later = [line.split()[1] for line in (diaries / "0001").read_text(encoding="utf-8").splitlines()]
+    assert set(later) <= names
