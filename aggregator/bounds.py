@@ -1,6 +1,6 @@
 """What a message from an agent may hold: one table for every field that can come up, and one function that checks it.
 
-Decision 012 says why it is a table of ours. ``tests/aggregator/test_bounds.py`` finds fields without a bound.
+Decision 014 says why it is a table of ours. ``tests/aggregator/test_bounds.py`` finds fields without a bound.
 """
 
 from __future__ import annotations
