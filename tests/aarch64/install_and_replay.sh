@@ -47,12 +47,11 @@ if [ ! -e "$root/.complete" ]; then
   chroot "$root" /debootstrap/debootstrap --second-stage >> "$folder/debootstrap.log"
   touch "$root/.complete"
 fi
-for place in proc sys; do
-  if ! mountpoint -q "$root/$place"; then
-    mount --bind -o ro "/$place" "$root/$place"
-    undo+=("umount $root/$place")
-  fi
-done
+# Not /sys: it tells of this machine's processor, and a library that believes it to be the emulated one's crashes.
+if ! mountpoint -q "$root/proc"; then
+  mount --bind -o ro /proc "$root/proc"
+  undo+=("umount $root/proc")
+fi
 chroot "$root" /usr/bin/python3 -c 'import platform; print(platform.machine(), "Python", platform.python_version())'
 
 say "wheels for it"

@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from edge_agent.capture.decode_plan import DecodePlan
 from edge_agent.capture.frame import SourceError
+from edge_agent.capture.live import LiveSource
+from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config import CameraConfig
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.status import RestartReason
+from edge_agent.stream_config import StreamConfig
 from edge_agent.supervisor import HopelessError, Supervisor
 from tests.edge_agent.scripted_camera import Box, Script, ScriptedSource, Scripts
 
@@ -312,3 +317,36 @@ def test_a_change_restarts_what_is_different_and_leaves_the_rest_alone(
         feed.end()
     with suppress(HopelessError):
         supervisor.stop()
+
+
+def test_a_live_camera_whose_reading_thread_hangs_is_left_behind_too(
+    box: Box, monkeypatch: pytest.MonkeyPatch, hang: threading.Event
+) -> None:
+    def connect(*_: object) -> NoReturn:
+        hang.wait(60)
+        raise SourceError("gone")
+
+    def live(camera: CameraConfig, *_: object) -> LiveSource:
+        return LiveSource(SourceKind.RTSP, connect, camera.period_s, DecodePlan("auto", camera.period_s))
+
+    monkeypatch.setattr("edge_agent.camera_runner.open_source", live)
+    box.clock = time.monotonic
+    quick = StreamConfig(open_timeout_s=0.5, read_timeout_s=0.5)
+    camera = box.camera("live", source="rtsp://camera.example/1", period_s=0.1, stream=quick)
+    supervisor = Supervisor(box.runner, [camera], stuck_after_s=1.0, max_stuck_threads=3)
+    supervisor.start()
+    first = supervisor.runners[0]
+
+    def stuck() -> int:
+        supervisor.look()
+        return supervisor.status().stuck_threads
+
+    began = time.monotonic()
+    until(lambda: stuck() == 1, "it is left behind")
+    assert time.monotonic() - began > 2.0, "not before its own time-outs have passed"
+    until(first.ended.is_set, "the thread that looks has ended")
+    assert first.reader.is_alive()
+    assert stuck() == 1, "the one that reads hangs on"
+    hang.set()
+    until(lambda: not first.reader.is_alive(), "it came back")
+    supervisor.stop()
