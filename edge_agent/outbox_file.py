@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -15,6 +15,7 @@ from edge_agent import wire
 from edge_agent.gap import Gap, GapReason
 from edge_agent.outbox_journal import has_lost_commits
 from edge_agent.outbox_lock import FolderLock
+from edge_agent.outbox_losses import clear_losses, from_us, has_losses, join_loss, read_losses, to_us
 from edge_agent.outbox_repair import Salvage, put_away, salvage, set_aside, unread
 from edge_agent.outbox_schema import (
     PAGE_BYTES,
@@ -23,6 +24,7 @@ from edge_agent.outbox_schema import (
     connect,
     event_checksum,
     is_full,
+    is_sound,
     load_ledger,
     save_ledger,
     used_pages,
@@ -32,16 +34,8 @@ from edge_agent.queue_batch import Batch, EventKind, Rejection
 MAX_DEAD_LETTERS = 1000
 """Events kept apart at most; the newest stay."""
 
-_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_CHECKSUM = -1  # which no event fits
 _log = structlog.get_logger(__name__)
-
-
-def _to_us(moment: datetime) -> int:
-    return (moment - _EPOCH_START) // timedelta(microseconds=1)
-
-
-def _from_us(microseconds: int) -> datetime:
-    return _EPOCH_START + timedelta(microseconds=microseconds)
 
 
 class QueueFile:
@@ -134,13 +128,13 @@ class QueueFile:
                     draft.take_counts(found.ledger)
                 draft.quarantined_files = max(draft.quarantined_files + 1, number)
                 if found.lost != 0:
-                    last_known = max((emitted_us for _, emitted_us, _ in found.events), default=_to_us(now))
+                    last_known = max((emitted_us for _, emitted_us, _ in found.events), default=to_us(now))
                     gap = Gap(
                         GapReason.QUEUE_DAMAGED,
                         found.lost or 0,
                         found.first_lost_seq,
                         found.last_lost_seq,
-                        min(_from_us(last_known), now),
+                        min(from_us(last_known), now),
                         now,
                     )
                     self.insert_gap(draft, gap)
@@ -179,7 +173,7 @@ class QueueFile:
 
     def insert(self, draft: Ledger, kind: EventKind, payload: bytes) -> int:
         """Put an event at the tail; its sequence."""
-        return self._insert(draft, kind.value, _to_us(self._clock()), payload)
+        return self._insert(draft, kind.value, to_us(self._clock()), payload)
 
     def _insert(self, draft: Ledger, kind: str, emitted_us: int, payload: bytes) -> int:
         seq = draft.next_seq
@@ -196,46 +190,23 @@ class QueueFile:
 
     def insert_losses(self, draft: Ledger) -> None:
         """Put the records of all losses that have none yet at the tail."""
-        for gap in self._losses():
+        for gap in read_losses(self._db):
             self.insert_gap(draft, gap)
-        self._db.execute("DELETE FROM gaps")
+        clear_losses(self._db)
 
     def has_losses(self) -> bool:
         """True if there are losses without a record at the tail."""
-        return self._db.execute("SELECT 1 FROM gaps").fetchone() is not None
-
-    def _losses(self) -> list[Gap]:
-        rows = self._db.execute("SELECT * FROM gaps ORDER BY reason").fetchall()
-        return [
-            Gap(GapReason(reason), lost, first, last, _from_us(from_us), _from_us(to_us))
-            for reason, lost, first, last, from_us, to_us in rows
-        ]
+        return has_losses(self._db)
 
     def add_loss(self, draft: Ledger, gap: Gap) -> None:
         """Count a loss and keep it until its record can be written."""
-        self._join_loss(gap)
+        join_loss(self._db, gap)
         if gap.reason is GapReason.DROPPED_OLDEST:
             draft.dropped_events += gap.events_lost
         elif gap.reason is GapReason.REJECTED_NEW:
             draft.rejected_events += gap.events_lost
         else:
             draft.damaged_events += gap.events_lost
-
-    def _join_loss(self, gap: Gap) -> None:
-        for known in self._losses():
-            if known.reason is gap.reason:
-                gap = gap.joined(known)
-        self._db.execute(
-            "INSERT OR REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                gap.reason.value,
-                gap.events_lost,
-                gap.first_lost_seq,
-                gap.last_lost_seq,
-                _to_us(gap.lost_from),
-                _to_us(gap.lost_to),
-            ),
-        )
 
     def drop_oldest(self, draft: Ledger, at_least_bytes: int) -> None:
         """Drop events from the head until at least so many bytes of them are gone, or all, and count the loss.
@@ -250,13 +221,14 @@ class QueueFile:
             for seq, kind, emitted_us, checksum, payload in rows:
                 if freed >= at_least_bytes:
                     break
-                freed, last = freed + len(payload), seq
-                if kind == EventKind.GAP and checksum == event_checksum(seq, kind, emitted_us, payload):
+                sound = is_sound(seq, kind, emitted_us, checksum, payload)
+                freed, last = freed + (len(payload) if sound else PAGE_BYTES), seq
+                if sound and kind == EventKind.GAP:
                     gaps.append(wire.gap_of(payload))
                 else:
-                    times.append(emitted_us)
+                    times.append(emitted_us if sound else to_us(self._clock()))
         for gap in gaps:
-            self._join_loss(gap)
+            join_loss(self._db, gap)
         self.delete_through(draft, last)
         if times:
             self.add_loss(
@@ -266,8 +238,8 @@ class QueueFile:
                     len(times),
                     first,
                     last,
-                    _from_us(min(times)),
-                    _from_us(max(times)),
+                    from_us(min(times)),
+                    from_us(max(times)),
                 ),
             )
 
@@ -282,7 +254,7 @@ class QueueFile:
         self._db.execute(
             "INSERT INTO dead_letters (epoch, seq, kind, reason, rejected_us, payload) "
             "SELECT ?, seq, kind, ?, ?, payload FROM events WHERE seq = ?",
-            (draft.epoch, rejection.reason[:500], _to_us(self._clock()), rejection.seq),
+            (draft.epoch, rejection.reason[:500], to_us(self._clock()), rejection.seq),
         )
         self._db.execute(
             "DELETE FROM dead_letters WHERE id <= (SELECT id FROM (SELECT id, row_number() OVER newest AS place, "
@@ -292,15 +264,16 @@ class QueueFile:
         )
 
     def renumber(self, draft: Ledger) -> None:
-        """Give the queue a new epoch, in which its events are numbered from 1."""
+        """Give the queue a new epoch, in which its events are numbered from 1. A damaged event stays known as such."""
         old_seqs = [seq for (seq,) in self._db.execute("SELECT seq FROM events ORDER BY seq")]
         for new_seq, old_seq in enumerate(old_seqs, 1):
-            kind, emitted_us, payload = self._db.execute(
-                "SELECT kind, emitted_us, payload FROM events WHERE seq = ?", (old_seq,)
+            kind, emitted_us, checksum, payload = self._db.execute(
+                "SELECT kind, emitted_us, checksum, payload FROM events WHERE seq = ?", (old_seq,)
             ).fetchone()
+            sound = is_sound(old_seq, kind, emitted_us, checksum, payload)
             self._db.execute(
                 "UPDATE events SET seq = ?, checksum = ? WHERE seq = ?",
-                (new_seq, event_checksum(new_seq, kind, emitted_us, payload), old_seq),
+                (new_seq, event_checksum(new_seq, kind, emitted_us, payload) if sound else _NO_CHECKSUM, old_seq),
             )
         draft.epoch, draft.head_seq, draft.next_seq = Ledger.new().epoch, 1, len(old_seqs) + 1
 
@@ -308,7 +281,7 @@ class QueueFile:
         """Put the record of a loss in the place of an event that does not fit its checksum."""
         now = self._clock()
         payload = wire.event(Gap(GapReason.QUEUE_DAMAGED, 1, seq, seq, now, now), now).SerializeToString()
-        kind, emitted_us = EventKind.GAP.value, _to_us(now)
+        kind, emitted_us = EventKind.GAP.value, to_us(now)
         self._db.execute(
             "UPDATE events SET kind = ?, emitted_us = ?, checksum = ?, payload = ? WHERE seq = ?",
             (kind, emitted_us, event_checksum(seq, kind, emitted_us, payload), payload, seq),
@@ -331,7 +304,7 @@ class QueueFile:
             for seq, kind, emitted_us, checksum, payload in rows:
                 if seq != first + len(payloads):
                     raise DamagedError(f"event {first + len(payloads)} is missing")
-                if not isinstance(payload, bytes) or checksum != event_checksum(seq, kind, emitted_us, payload):
+                if not is_sound(seq, kind, emitted_us, checksum, payload):
                     damaged = seq
                     break
                 size += len(payload)
@@ -341,9 +314,10 @@ class QueueFile:
         return Batch(self.ledger.epoch, first, tuple(payloads)), damaged
 
     def oldest_emitted_at(self) -> datetime | None:
-        """When the oldest event was emitted; None if there is none."""
-        row = self._db.execute("SELECT emitted_us FROM events ORDER BY seq LIMIT 1").fetchone()
-        return _from_us(row[0]) if row else None
+        """When the oldest event was emitted; None if there is none, or if it is damaged."""
+        query = "SELECT seq, kind, emitted_us, checksum, payload FROM events ORDER BY seq LIMIT 1"
+        row = self._db.execute(query).fetchone()
+        return from_us(row[2]) if row and is_sound(*row) else None
 
     def shrink_journal(self) -> None:
         """Write the journal back and give its space to the disk; without effect if the disk does not take it."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_agent.outbox_journal import has_lost_commits
-from edge_agent.outbox_schema import PAGE_BYTES, DamagedError, Ledger, event_checksum, load_ledger
+from edge_agent.outbox_losses import is_sound_loss
+from edge_agent.outbox_schema import PAGE_BYTES, DamagedError, Ledger, is_sound, load_ledger
 
 KEPT_FILES = 2
 """Damaged files that are kept for a person to look at; older ones go, since each may be as large as the quota."""
@@ -103,6 +104,8 @@ class _View:
     ledger: Ledger | None
     events: dict[int, tuple[str, int, bytes]]
     gaps: tuple[tuple[str, int, int, int, int, int], ...]
+    all_gaps: bool
+    """False if a loss that was noted may be among what cannot be read."""
 
 
 def salvage(path: Path) -> Salvage:
@@ -125,7 +128,7 @@ def salvage(path: Path) -> Salvage:
     head = max(view.ledger.head_seq for view in alike if view.ledger is not None)
     events = {seq: row for view in reversed(alike) for seq, row in view.events.items() if seq >= head}
     gaps = next((view.gaps for view in alike if view.gaps), ())
-    if journal_lost:
+    if journal_lost or not with_journal.all_gaps:
         return Salvage(_in_order(events), gaps, ledger, None)
     following = max(ledger.next_seq, max(events, default=0) + 1)
     missing = sorted(set(range(head, following)) - set(events))
@@ -141,9 +144,9 @@ def _view(uri: str) -> _View:
     try:
         db = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
     except sqlite3.Error:
-        return _View(None, {}, ())
+        return _View(None, {}, (), all_gaps=False)
     try:
-        return _View(_ledger(db), _events(db), _gaps(db))
+        return _View(_ledger(db), _events(db), *_gaps(db))
     finally:
         db.close()
 
@@ -164,26 +167,17 @@ def _events(db: sqlite3.Connection) -> dict[int, tuple[str, int, bytes]]:
                 seq, kind, emitted_us, checksum, payload = row
                 if seq in found and order == "DESC":
                     break
-                if _sound(seq, kind, emitted_us, checksum, payload):
+                if is_sound(seq, kind, emitted_us, checksum, payload):
                     found[seq] = (kind, emitted_us, payload)
         except sqlite3.Error:
             continue  # what was read before the bad page counts; the loss itself is counted by the caller
     return found
 
 
-def _sound(seq: object, kind: object, emitted_us: object, checksum: object, payload: object) -> bool:
-    return (
-        isinstance(seq, int)
-        and isinstance(kind, str)
-        and isinstance(emitted_us, int)
-        and isinstance(payload, bytes)
-        and checksum == event_checksum(seq, kind, emitted_us, payload)
-    )
-
-
-def _gaps(db: sqlite3.Connection) -> tuple[tuple[str, int, int, int, int, int], ...]:
+def _gaps(db: sqlite3.Connection) -> tuple[tuple[tuple[str, int, int, int, int, int], ...], bool]:
     try:
         rows = db.execute("SELECT * FROM gaps").fetchall()
     except sqlite3.Error:
-        return ()
-    return tuple(row for row in rows if isinstance(row[0], str) and all(isinstance(each, int) for each in row[1:]))
+        return (), False
+    sound = tuple(row for row in rows if is_sound_loss(row))
+    return sound, len(sound) == len(rows)

@@ -8,6 +8,8 @@ import zlib
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from edge_agent.outbox_losses import is_sound_loss
+
 PAGE_BYTES = 4096
 JOURNAL_PAGES = 256
 """Pages in the journal before it is written back: bounds it to about 1 MiB beside the file."""
@@ -85,6 +87,17 @@ _COLUMNS = tuple(field.name for field in fields(Ledger))
 def event_checksum(seq: int, kind: str, emitted_us: int, payload: bytes) -> int:
     """CRC-32 of an event: SQLite itself keeps none, so a flipped bit would pass unseen."""
     return zlib.crc32(payload, zlib.crc32(f"{seq} {kind} {emitted_us} ".encode()))
+
+
+def is_sound(seq: object, kind: object, emitted_us: object, checksum: object, payload: object) -> bool:
+    """True if a row of ``events`` is as it was written: any column of a damaged one may hold anything."""
+    return (
+        isinstance(seq, int)
+        and isinstance(kind, str)
+        and isinstance(emitted_us, int)
+        and isinstance(payload, bytes)
+        and checksum == event_checksum(seq, kind, emitted_us, payload)
+    )
 
 
 def connect(path: Path, max_pages: int) -> sqlite3.Connection:
@@ -168,9 +181,8 @@ def _verify(db: sqlite3.Connection) -> None:
         raise DamagedError(
             f"it holds {count} events from {first} to {last}, not {ledger.head_seq} to {ledger.next_seq - 1}"
         )
-    for reason, first_us, last_us in db.execute("SELECT reason, lost_from_us, lost_to_us FROM gaps"):
-        if not (isinstance(reason, str) and isinstance(first_us, int) and isinstance(last_us, int)):
-            raise DamagedError("its record of losses is not readable")
+    if not all(is_sound_loss(row) for row in db.execute("SELECT * FROM gaps")):
+        raise DamagedError("its record of losses is not readable")
 
 
 def load_ledger(db: sqlite3.Connection) -> Ledger:

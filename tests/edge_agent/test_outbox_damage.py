@@ -199,6 +199,72 @@ def test_a_changed_payload_is_replaced_by_a_record_of_its_loss_in_its_place(tmp_
     assert (status.damaged_events, status.quarantined_files) == (1, 0)
 
 
+def with_rows(folder: Path, *statements: str) -> None:
+    """Change rows of a closed queue as damage might."""
+    db = sqlite3.connect(folder / FILE)
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()
+
+
+UNSOUND = (
+    f"emitted_us = {2**62}",
+    "emitted_us = 'noon'",
+    "payload = 17",
+    "kind = x'00'",
+    "checksum = 'none'",
+)
+
+
+@pytest.mark.parametrize("change", UNSOUND)
+def test_a_row_of_an_event_may_hold_anything_and_harms_its_own_event_alone(tmp_path: Path, change: str) -> None:
+    filled(tmp_path)
+    with_rows(tmp_path, f"UPDATE events SET {change} WHERE seq IN (1, 2, 9)")
+    outbox = Outbox(tmp_path, MEBIBYTE)
+    assert outbox.status().oldest_emitted_at is None
+    outbox.ack(outbox.position().epoch, 1)
+    outbox.renew_epoch(0)
+    left = everything(outbox)
+    assert [gap.events_lost for gap in gaps_in(left)] == [1, 1]
+    assert [each for each in left.values() if each.startswith(b"event")] == [
+        event(number) for number in range(3, EVENTS + 1) if number != 9
+    ]
+    outbox.close()
+
+
+@pytest.mark.parametrize("change", UNSOUND)
+def test_a_damaged_event_can_be_dropped_from_a_full_queue(tmp_path: Path, change: str) -> None:
+    filled(tmp_path)
+    with_rows(tmp_path, f"UPDATE events SET {change} WHERE seq IN (1, 2, 9)")
+    outbox = Outbox(tmp_path, MEBIBYTE)
+    added = 0
+    while not outbox.status().dropped_events:
+        added += len(outbox.append([event(number) * 3 for number in range(30)], EventKind.INCIDENT))
+    outbox.peek(0, 1, 1, hold=True)
+    status = outbox.status()
+    assert status.dropped_events + status.pending_events == EVENTS + added + 1, "the one is the record of the loss"
+    outbox.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["'dropped_olfest', 1, 1, 1, 0, 0", "'dropped_oldest', -1, 1, 1, 0, 0", f"'dropped_oldest', 1, 1, 1, 0, {2**62}"],
+)
+def test_a_record_of_losses_that_makes_no_sense_is_damage(tmp_path: Path, row: str) -> None:
+    filled(tmp_path)
+    with_rows(tmp_path, f"INSERT INTO gaps VALUES ({row})")
+    outbox = Outbox(tmp_path, MEBIBYTE)
+    outbox.peek(0, 1, 1, hold=True)
+    assert outbox.status().quarantined_files == 1
+    left = everything(outbox)
+    assert [each for each in left.values() if each.startswith(b"event")] == [
+        event(number) for number in range(1, EVENTS + 1)
+    ]
+    assert [gap.events_lost for gap in gaps_in(left)] == [0], "that something was lost is said"
+    outbox.close()
+
+
 def test_files_that_were_set_aside_are_numbered_and_only_the_last_two_are_kept(tmp_path: Path) -> None:
     for _ in range(5):
         (tmp_path / FILE).write_bytes(b"this is no database, and long enough to be looked at" * 100)
