@@ -34,7 +34,7 @@ def checked_source(source: str) -> str:
 
 def _checked_address(source: str) -> str:
     if "://" not in source:
-        raise ValueError(f"{redacted(source)!r} is no address: it must begin with one of {', '.join(SCHEMES)}")
+        raise ValueError(f"is no address: it must begin with one of {', '.join(f'{name}://' for name in SCHEMES)}")
     return checked_source(source)
 
 

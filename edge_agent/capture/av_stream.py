@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from threading import Event
 
@@ -22,6 +23,19 @@ from edge_agent.capture.shot import BrokenPictureError, Shot
 
 _UNDUE_INTERVALS = 1.5
 """A packet so many frame intervals before the due time may be the first after it: cameras jitter."""
+
+
+_MOST_FED = 64
+"""Pictures that a decoder owes: it holds back sixteen at most, and never gives those that it was told to skip."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fed:
+    """The times of a packet that was fed to the decoder."""
+
+    at_s: float
+    taken_s: float
+    sent_at: datetime | None
 
 
 class AvStream:
@@ -57,6 +71,7 @@ class AvStream:
         self._interval_s = 1 / float(fps)
         self._undue_s = _UNDUE_INTERVALS * self._interval_s
         self._linked = False
+        self._fed: dict[int | None, _Fed] = {}
         self._clock_in_use = (-1, False)
         clock.restart()
 
@@ -96,6 +111,10 @@ class AvStream:
         if not self._link(packet):
             self._counts.frames_skipped += 1
             return
+        now = _Fed(at_s, taken_s, sent_at(packet))
+        if len(self._fed) >= _MOST_FED:
+            self._fed.clear()
+        self._fed[packet.pts] = now
         spares = self._plan.mode is DecodeMode.SAMPLED
         undue = spares and not self._sampling.is_due(at_s + self._undue_s, self._interval_s)
         try:
@@ -105,16 +124,11 @@ class AvStream:
             return
         taken = 0
         for frame in frames:
-            # A picture that others lean on comes out after them: its packet was an earlier one.
-            late_s = (
-                0.0 if frame.pts is None or packet.pts is None else float((packet.pts - frame.pts) * self._time_base)
-            )
-            if self._sampling.take(at_s - late_s, self._interval_s):
+            # A picture that others lean on comes out after them, and late: its times are those of its own packet.
+            fed = self._fed.pop(frame.pts, now)
+            if self._sampling.take(fed.at_s, self._interval_s):
                 taken += 1
-                sent = sent_at(packet)
-                yield Shot(
-                    DecodedPicture(frame), taken_s - late_s, None if sent is None else sent - timedelta(seconds=late_s)
-                )
+                yield Shot(DecodedPicture(frame), fed.taken_s, fed.sent_at)
         if not taken:
             self._counts.frames_skipped += 1
         if taken and spares and self._plan.next_key_will_do(self._sampling):

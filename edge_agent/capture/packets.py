@@ -113,16 +113,17 @@ def looped_packets(container: InputContainer, stream: VideoStream) -> Packets:
             first_s: float | None = None
             last_s = before_s
             for packet in container.demux(stream):
-                if not packet.size or packet.dts is None:
+                decoded_at = packet.dts if packet.dts is not None else packet.pts
+                if not packet.size or decoded_at is None:
                     continue
-                sent_s = float(packet.dts * time_base)
+                sent_s = float(decoded_at * time_base)
                 first_s = sent_s if first_s is None else first_s
                 at_s = before_s + sent_s - first_s
-                last_s = max(last_s, at_s)
                 stop.wait(max(0.0, began_s + at_s - time.monotonic()))
                 if stop.is_set():
                     return
-                shown_s = at_s if packet.pts is None else at_s + float((packet.pts - packet.dts) * time_base)
+                shown_s = at_s if packet.pts is None else at_s + float((packet.pts - decoded_at) * time_base)
+                last_s = max(last_s, shown_s)
                 yield shown_s, packet
             if first_s is None:
                 raise SourceError("the file holds no pictures that can be played")
