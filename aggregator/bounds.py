@@ -11,7 +11,6 @@ from typing import Any, Final
 from clearway.v1 import camera_pb2, enrollment_pb2, evidence_pb2, incident_pb2, ingest_pb2, scene_pb2
 
 from aggregator.bound import (
-    MAX_UINT64,
     AgentId,
     BadMessageError,
     Bound,
@@ -40,7 +39,7 @@ MAX_CAMERAS = 1024
 
 _NOT_NEGATIVE: Final = Number(low=0.0)
 _NAME: Final = Text(must=True)
-_COUNT: Final = Whole(high=MAX_UINT64)
+_COUNT: Final = Whole()
 """Counters of an agent are shown as they are: nothing is computed from them."""
 
 TABLE: Final[dict[Any, dict[str, Bound]]] = {

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Float, cast, func, select, text
 
 from aggregator.store.schema import agents, camera_states, gap_records, incidents, streams, street_sums, tallies
 from aggregator.store.tallies import TallyKey
@@ -106,7 +106,8 @@ def take_snapshot(connection: Connection) -> StoreSnapshot:
         select(streams.c.agent_id, *(func.sum(column) for column in sums)).group_by(streams.c.agent_id)
     )
     gap_rows = connection.execute(
-        select(gap_records.c.agent_id, gap_records.c.reason, func.sum(gap_records.c.events_lost))
+        # As floats: SQLite ends a sum of whole numbers that grows beyond 64 bits with an error, whoever made them up.
+        select(gap_records.c.agent_id, gap_records.c.reason, func.sum(cast(gap_records.c.events_lost, Float)))
         .where(gap_records.c.explained.is_(False))
         .group_by(gap_records.c.agent_id, gap_records.c.reason)
     )

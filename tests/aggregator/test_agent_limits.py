@@ -12,7 +12,7 @@ from clearway.v1 import camera_pb2, ingest_pb2
 from sqlalchemy.engine import URL
 
 from aggregator.config import LimitsConfig, StreamConfig
-from tests.aggregator.harness import Agent, camera_change, config_for, event, rows, samples, scrape, serving, total
+from tests.aggregator.harness import Agent, camera_change, config_for, event, gap, rows, samples, scrape, serving, total
 
 Run = Callable[[Any], None]
 SLOW = LimitsConfig(events_per_s=50, burst_s=1)
@@ -160,5 +160,26 @@ def test_an_agent_that_floods_does_not_slow_another(run: Run, sqlite_url: URL) -
             stop.set()
             await flooding
         assert found[len(found) // 2] < 0.5
+
+    run(scene())
+
+
+def test_losses_that_cannot_be_added_up_in_64_bits_do_not_end_the_metrics_of_all(run: Run, sqlite_url: URL) -> None:
+    async def scene() -> None:
+        most = 2**63 - 1
+        for number in range(3):
+            async with (
+                serving(config_for(sqlite_url)) as service,
+                Agent(service.address, epoch=bytes([number] * 16)) as agent,
+            ):
+                await agent.hello(lowest=2**62, next_seq=2**62)
+                absurd = gap(1, 1)
+                absurd.gap.events_lost = absurd.gap.last_lost_seq = most
+                await agent.batch(2**62, absurd)
+                assert not (await agent.ack_through(2**62)).rejected
+                await service.refresh()
+                found = samples(scrape(service.metrics_address))
+                lost = total(found, "clearway_ingest_lost_events", agent="bridge-1")
+                assert lost >= (number + 1) * 2**62
 
     run(scene())
