@@ -215,8 +215,8 @@ async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: 
         loop.add_signal_handler(number, stopping.set)
     with open_store(config, migrate=migrate) as store:
         service = Service(config, store)
-        await service.start()
         loop.add_signal_handler(signal.SIGHUP, service.reread_places)
+        await service.start()
         try:
             addresses = {"listen": service.address, "metrics": service.metrics_address}
             if service.enrollment_address:
