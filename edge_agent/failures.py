@@ -11,6 +11,7 @@ import click
 from edge_agent.capture.frame import SourceError
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.model_card import ModelError
+from edge_agent.outbox import OutboxError
 
 FAILED, WRONG_USE = 1, 2
 
@@ -27,7 +28,7 @@ def told(config: Path | None = None) -> Iterator[None]:
         for problem in error.problems:
             click.echo(in_file(problem, config), err=True)
         raise SystemExit(WRONG_USE) from error
-    except (SourceError, ModelError) as error:
+    except (SourceError, ModelError, OutboxError) as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(FAILED) from error
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.running import DOUBLE, KERB, Folder, Process, folder_at, metrics_of, scrape, until
+from edge_agent.outbox import Outbox
+from tests.end_to_end.running import AGENT, DOUBLE, KERB, Folder, Process, command, folder_at, metrics_of, scrape, until
 
 
 def watched(camera: dict[str, Any], limit_s: float, **changes: Any) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def incidents(*processes: Process) -> list[tuple[str, str, str]]:
 def test_a_configuration_is_reloaded_as_a_whole_or_not_at_all(folder: Folder) -> None:
     kerb = watched(KERB, 5)
     folder.configure_agent(kerb, aggregator=None)
-    agent = folder.run_agent("--speed", "4")
+    agent = folder.run_agent("--speed", "8")
     until(lambda: agent.said("incident_opened"), "the car on the kerb is an incident", agent)
 
     wrong = watched(DOUBLE, -1, source="gone.mp4")
@@ -161,3 +162,15 @@ def test_the_service_manager_is_told_and_memory_above_its_ceiling_ends_in_order(
     assert (folder.path / "state/cameras/kerb.json").exists()
     again = folder.run_agent("--speed", "max")
     until(lambda: again.said("recording_resumed"), "it goes on where it was", again)
+
+
+def test_a_second_agent_on_the_same_state_is_told_so_in_one_line(folder: Folder) -> None:
+    file = folder.configure_agent(watched(KERB, 5), aggregator=None)
+    queue = Outbox(folder.path / "state", 2 * 1024 * 1024)
+    try:
+        done = command(AGENT, "run", "--config", str(file))
+    finally:
+        queue.close()
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "is in use by another process: give each agent a state_dir of its own" in line
