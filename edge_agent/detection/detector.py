@@ -58,6 +58,10 @@ class Detector:
         self.inference_s += time.perf_counter() - started
         return found
 
+    def run_bare(self, blob: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """The model's raw outputs for an input as ``to_blob`` makes it: the least that a look costs."""
+        return self._session.run(blob)
+
     def _to_pixels(self, boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
         spec = self.card.input
         scale = 1 / np.array(spec.scale_for(width, height), np.float32)

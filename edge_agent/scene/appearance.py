@@ -7,6 +7,8 @@ the second. A small search allows for the camera's own shake.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from edge_agent.scene.stay import Box
 Grey = NDArray[np.uint8]
 Picture = NDArray[np.float32]
 
+FRAME_PX = 960
+"""Frames are looked at no wider than this: pictures of places are some 40 px across, and reducing a large place from
+1080p for each of them was a third of the cost of a frame."""
 SIDE_PX = 40
 """Longer side of a remembered picture: enough to tell cars apart, little enough to keep hundreds."""
 LEAST_SIDE_PX = 6
@@ -31,16 +36,27 @@ TEXTURE_LEAST = 4.0
 
 class LookTable:
     """One grey frame from which places are looked at. ``shift_px`` is how far the view has moved (right, down):
-    boxes are given in the reference view."""
+    boxes are given in the reference view. Both are in pixels of the frame, however much the table itself is reduced."""
 
     def __init__(self, grey: Grey, shift_px: tuple[float, float] = (0.0, 0.0)) -> None:
         self._grey = grey
         self._height, self._width = grey.shape
         self._shift = shift_px
+        self._scale = 1.0
+
+    def no_wider(self, width_px: int) -> LookTable:
+        """The same frame, reduced to a width of ``width_px`` if it is wider."""
+        if self._width <= width_px:
+            return self
+        by = width_px / self._width
+        size = width_px, round(self._height * by)
+        table = LookTable(np.asarray(cv2.resize(self._grey, size, interpolation=cv2.INTER_AREA), np.uint8))
+        table._scale, table._shift = self._scale * by, (self._shift[0] * by, self._shift[1] * by)
+        return table
 
     def _cut(self, box: Box) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the place in the frame, or None if too little of it is in view."""
-        x1, y1, x2, y2 = box
+        x1, y1, x2, y2 = box if self._scale == 1.0 else tuple(side * self._scale for side in box)
         inset_x, inset_y = (x2 - x1) * INSET_SHARE, (y2 - y1) * INSET_SHARE
         left = max(round(x1 + inset_x + self._shift[0]), 0)
         top = max(round(y1 + inset_y + self._shift[1]), 0)
@@ -77,7 +93,7 @@ class LookTable:
         ]
         size = max(round(cut.shape[1] * scale_x), width), max(round(cut.shape[0] * scale_y), height)
         now = cv2.resize(cut, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        if float(picture.std()) < TEXTURE_LEAST or float(now.std()) < TEXTURE_LEAST / 2:
+        if _deviation(picture) < TEXTURE_LEAST or _deviation(now) < TEXTURE_LEAST / 2:
             return 0.0
         best = _correlate(now, picture)
         if best < 0.9:
@@ -96,8 +112,15 @@ class LookTable:
 
 def _correlate(now: Picture, picture: Picture) -> float:
     scores = cv2.matchTemplate(now, picture, cv2.TM_CCOEFF_NORMED)
-    value = float(np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0).max())
+    value = float(scores.max())
+    if not math.isfinite(value):  # flat ground beneath the picture at some place of the search
+        value = float(np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0).max())
     return min(max(value, -1.0), 1.0)
+
+
+def _deviation(picture: Picture) -> float:
+    """Standard deviation of grey."""
+    return float(cv2.meanStdDev(picture)[1][0, 0])
 
 
 def _gradient(picture: Picture) -> Picture:

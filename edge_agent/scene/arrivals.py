@@ -9,7 +9,7 @@ from edge_agent.scene.boxes import covered_by_all, iou, root_area, shared_of_sma
 from edge_agent.scene.look_back import APART_S, LookBack
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.now import Now
-from edge_agent.scene.place import Place
+from edge_agent.scene.place import Place, Sighting
 from edge_agent.scene.stay import StayState
 from edge_agent.scene.usual_size import UsualSizes
 
@@ -31,7 +31,7 @@ class Arrivals:
 
     def remember(self, now: Now) -> None:
         """Keep the frame itself, after candidates were judged on it."""
-        self._past.remember(now.at_s, now.grey, now.shift_px)
+        self._past.remember(now.at_s, now.table)
 
     def start_of(self, place: Place, now: Now) -> float | None:
         """Since when a candidate has stood, or None while it may not be standing yet."""
@@ -43,22 +43,26 @@ class Arrivals:
         seen = [sighting for sighting in since if sighting.box is not None]
         if len(seen) < rules.settle_sightings:
             return None
+        if not self._enough(place, seen, len(seen) / len(since)):
+            return None  # what it looked like before cannot make it more
         alike = []
         if place.picture is not None:
             alike = self._past.alike(place.picture, place.box, start_s - APART_S, rules.sure_appearance)
         detected = {sighting.at_s for sighting in place.sightings if sighting.box is not None}
         share = len(seen) / (len(since) + len([at_s for at_s in alike if at_s not in detected]))
-        alike = [at_s for at_s in alike if at_s < place.first_seen_s - APART_S]
+        if not self._enough(place, seen, share):
+            return None
+        return min([start_s, *(at_s for at_s in alike if at_s < place.first_seen_s - APART_S)])
+
+    def _enough(self, place: Place, seen: list[Sighting], share: float) -> bool:
+        """True if a candidate was detected often and surely enough, in this share of the frames."""
+        rules = self._rules
         scores = [sighting.score for sighting in seen]
         if place.best_score >= rules.least_best_score:
             least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
-            enough = sum(scores) >= rules.settle_score and share >= least_share
-        else:
-            above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
-            enough = above >= rules.weak_evidence and share >= rules.weak_detected_share
-        if not enough:
-            return None
-        return min(start_s, *alike) if alike else start_s
+            return sum(scores) >= rules.settle_score and share >= least_share
+        above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
+        return above >= rules.weak_evidence and share >= rules.weak_detected_share
 
     def watched_s(self, from_s: float, to_s: float, gap_s: float) -> float:
         """How much of a time before an arrival was noticed the camera could see."""

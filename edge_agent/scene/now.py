@@ -6,7 +6,7 @@ import numpy as np
 
 from edge_agent.capture.frame import Frame
 from edge_agent.detection.detections import ClassGroup, Detections
-from edge_agent.scene.appearance import Grey, LookTable, Picture
+from edge_agent.scene.appearance import FRAME_PX, LookTable, Picture
 from edge_agent.scene.boxes import Boxes
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.memory_rules import MemoryRules
@@ -35,8 +35,7 @@ class Now:
         self.shift_px = view.shift_px
         self._gap = gap
         self._before = before
-        self.grey: Grey = frame.grey
-        self.table = LookTable(self.grey, self.shift_px)
+        self.table = LookTable(frame.grey, self.shift_px).no_wider(FRAME_PX)
         moved = np.array([*view.shift_px, *view.shift_px], np.float32)
         people = np.array([group is ClassGroup.PERSON for group in detections.groups], bool)
         solid = detections.keep(detections.scores >= rules.occluder_score)

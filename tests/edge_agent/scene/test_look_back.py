@@ -48,7 +48,7 @@ def told(street: Street, times: Iterable[float], say: Say) -> Watched:
 def remembered(street: Street, times: Iterable[float]) -> LookBack:
     past = LookBack()
     for at_s in times:
-        past.remember(at_s, grey(street.frame(at_s)), (0.0, 0.0))
+        past.remember(at_s, LookTable(grey(street.frame(at_s))))
     return past
 
 
@@ -91,7 +91,7 @@ def test_wide_frames_are_kept_small_and_still_recognised(street: Street) -> None
     place = tuple(6 * side for side in PLACE)
     past = LookBack()
     for at_s in steps(8, 19):
-        past.remember(at_s, wide(at_s), (0.0, 0.0))
+        past.remember(at_s, LookTable(wide(at_s)))
     picture = LookTable(wide(20)).picture(place)  # type: ignore[arg-type]
     assert picture is not None
     assert past.alike(picture, place, 20, ALIKE) == steps(ARRIVES_S, 19)  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def test_a_shift_of_the_view_is_followed(street: Street) -> None:
     turned = replace(street, shift=lambda at_s: (14, -9) if at_s < 16 else (0, 0))
     past = LookBack()
     for at_s in steps(8, 19):
-        past.remember(at_s, grey(turned.frame(at_s)), (14.0, -9.0) if at_s < 16 else (0.0, 0.0))
+        past.remember(at_s, LookTable(grey(turned.frame(at_s)), (14.0, -9.0) if at_s < 16 else (0.0, 0.0)))
     picture = LookTable(grey(turned.frame(20))).picture(PLACE)
     assert picture is not None
     assert past.alike(picture, PLACE, 20, ALIKE) == steps(ARRIVES_S, 19)
