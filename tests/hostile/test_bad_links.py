@@ -107,7 +107,7 @@ def test_a_link_that_turns_bad_and_good_again_costs_time_alone(scene: Scene, lin
     scene.proxy.link = link
     if link is DOWN:
         scene.proxy.cut()
-    for _ in range(10):
+    for _ in range(8):
         scene.emit(10)
         time.sleep(0.15)
     if link not in (DELAYED, TRICKLING):
@@ -119,9 +119,9 @@ def test_a_link_that_turns_bad_and_good_again_costs_time_alone(scene: Scene, lin
 
 def test_a_link_that_is_slow_but_whole_is_not_given_up(scene: Scene) -> None:
     scene.proxy.link = DELAYED
-    for _ in range(10):
+    for _ in range(8):
         scene.emit(5)
-        time.sleep(0.1)
+        time.sleep(0.05)
     until(scene.drained)
     scene.assert_everything_once_and_in_order()
     assert scene.proxy.connections == 1
@@ -131,7 +131,7 @@ def test_any_row_of_hardships_loses_nothing_and_doubles_nothing(scene: Scene) ->
     chance = random.Random(SEED)
     hardships = (DOWN, HALF_OPEN, ACKS_LOST, DELAYED, TRICKLING, GOOD)
     longest_s = 0.0
-    for _ in range(60 if LONG else 6):
+    for _ in range(60 if LONG else 4):
         scene.emit(chance.randrange(1, 60))
         scene.proxy.link = chance.choice(hardships)
         if chance.random() < 0.5:

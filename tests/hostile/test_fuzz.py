@@ -80,7 +80,7 @@ def test_mutated_messages_crash_nothing_leak_nothing_and_slow_nobody(tmp_path: P
         finally:
             well.close()
         assert victim.runs
-        assert victim.tracebacks() == []
+        assert victim.errors() == []
         growth_mib = memory[-1] - memory[len(memory) // 2]
         print(
             f"{outcomes.total()} messages in {fuzzed_to - quiet_to:.0f} s, {cpu_s:.0f} s of its processor time; "

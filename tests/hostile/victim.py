@@ -64,10 +64,10 @@ class Victim:
         """File descriptors, connections among them."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def tracebacks(self) -> list[str]:
-        """What it logged of errors that nobody expected."""
+    def errors(self) -> list[str]:
+        """What it logged of errors: attacks are warnings, and anything above is trouble of its own."""
         lines = self.process.log().splitlines()
-        return [line[:2000] for line in lines if '"exception"' in line or "Traceback" in line]
+        return [line[:2000] for line in lines if '"level": "error"' in line or "Traceback" in line]
 
 
 @contextmanager
