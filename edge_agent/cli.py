@@ -9,6 +9,7 @@ from edge_agent.calibrate_command import calibrate
 from edge_agent.check_command import check
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.commands import models
+from edge_agent.discover_command import discover
 from edge_agent.enroll_command import enroll
 from edge_agent.evaluation.commands import evaluate
 from edge_agent.replay_command import replay
@@ -25,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (run, replay, evaluate, check, calibrate, models, enroll):
+for command in (run, replay, evaluate, check, calibrate, models, enroll, discover):
     cli.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -83,9 +84,14 @@ def video_of(container: InputContainer, source: str) -> VideoStream:
 @contextmanager
 def said(source: str, stream: StreamConfig) -> Iterator[None]:
     """Turn what FFmpeg raises into a ``SourceError`` that says what to do, and no secrets."""
+    began_s = time.monotonic()
     try:
         yield
     except FFmpegError as error:
+        # FFmpeg says all sorts of things when it was interrupted in the middle of something.
+        waited = time.monotonic() - began_s >= _TIMED_OUT * stream.open_timeout_s
+        if waited and type(error) not in _TELLING:
+            raise _silent(source, stream) from None
         raise why(source, stream, error) from None
 
 
@@ -102,12 +108,21 @@ def why(source: str, stream: StreamConfig, error: FFmpegError) -> SourceError:
     if isinstance(error, ConnectionRefusedError):
         return SourceError(f"{name}: nothing listens there: switch the camera's RTSP on, or correct the port")
     if isinstance(error, ExitError | TimeoutError):
-        return SourceError(
-            f"{name}: says nothing (stream.open_timeout_s {stream.open_timeout_s:g} s, stream.read_timeout_s "
-            f"{stream.read_timeout_s:g} s): look at the camera's power and network"
-        )
+        return _silent(source, stream)
     if isinstance(error, FileNotFoundError):
         return SourceError(f"{name}: there is no such device: plug the camera in, `v4l2-ctl --list-devices` names it")
     if isinstance(error, PermissionError):
         return SourceError(f"{name}: may not be read: add this user to the group of the device (video)")
     return SourceError(f"{name}: cannot be read ({redacted(error.strerror or type(error).__name__)})")
+
+
+def _silent(source: str, stream: StreamConfig) -> SourceError:
+    return SourceError(
+        f"{shown_address(source)}: says nothing (stream.open_timeout_s {stream.open_timeout_s:g} s, "
+        f"stream.read_timeout_s {stream.read_timeout_s:g} s): look at the camera's power and network"
+    )
+
+
+_TIMED_OUT = 0.95
+"""Of the time-out: who waited so long was interrupted."""
+_TELLING = (HTTPUnauthorizedError, HTTPForbiddenError, HTTPNotFoundError)
