@@ -29,7 +29,7 @@ from edge_agent.capture import live
 from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Source, SourceInfo
 from edge_agent.capture.open_source import open_source
 from edge_agent.capture.source_kind import SourceKind
-from edge_agent.config import AgentConfig, CameraConfig, EvidenceConfig, MetricsConfig
+from edge_agent.config import AgentConfig, CameraConfig, DetectionConfig, EvidenceConfig, MetricsConfig
 from edge_agent.detection.detections import Detections
 from edge_agent.detection.model_card import find_card
 from edge_agent.logs import configure_logs
@@ -38,6 +38,8 @@ from tests.edge_agent.synthetic_street import BEGAN, HEIGHT, WIDTH, Street, stan
 
 ROUND_S = 600.0
 """The street does the same every ten minutes: two cars come, stand too long, and leave."""
+WHOLE = DetectionConfig(tiles="off")
+"""The detector is told what is in the whole picture, not in parts of it."""
 STREET = Street((standing("car", 100, 110, 30, 330), standing("van", 30, 110, 120, 540)), noise=3.0)
 
 
@@ -50,6 +52,28 @@ class Sample:
     resident_bytes: int
     threads: int
     open_files: int
+
+
+class Together:
+    """Holds two things back so that neither is ahead of the other: what is measured stays of one kind to the end."""
+
+    def __init__(self, frames: int, reconnects: int) -> None:
+        self._most = {"frames": frames, "reconnects": reconnects}
+        self._done = {"frames": 0, "reconnects": 0}
+        self._moved = threading.Condition()
+
+    def step(self, what: str) -> None:
+        """One more, once the other has come as far."""
+        other = "reconnects" if what == "frames" else "frames"
+        with self._moved:
+            self._done[what] += 1
+            self._moved.notify_all()
+            share = (self._done[what] - 1) / self._most[what]
+            self._moved.wait_for(lambda: share <= self._done[other] / self._most[other] + _AHEAD, timeout=60)
+
+
+_AHEAD = 0.01
+"""Part of the whole by which one may be ahead of the other."""
 
 
 class Told:
@@ -70,11 +94,12 @@ class Told:
 class DrawnHours:
     """A source of drawn pictures for so many seconds of media time."""
 
-    def __init__(self, told: Told, seconds: float, period_s: float) -> None:
+    def __init__(self, told: Told, seconds: float, period_s: float, together: Together) -> None:
         self.counts = CaptureCounts()
         self._told = told
         self._seconds = seconds
         self._period_s = period_s
+        self._together = together
 
     def probe(self) -> SourceInfo:
         """The street's size."""
@@ -87,6 +112,7 @@ class DrawnHours:
     def frames(self) -> Iterator[Frame]:
         """A picture each period."""
         for number in range(int(self._seconds / self._period_s)):
+            self._together.step("frames")
             at_s = number * self._period_s
             drawn = at_s % ROUND_S
             self._told.found = STREET.detections(drawn)
@@ -97,8 +123,9 @@ class DrawnHours:
 class LostCamera:
     """Answers each request with a few pictures of motion JPEG and hangs up. ``connections`` counts the requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, together: Together) -> None:
         self.connections = 0
+        self._together = together
         jpeg = cv2.imencode(".jpg", STREET.frame(0.0).image)[1].tobytes()
         part = b"--x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg)
         self._answer = (
@@ -111,6 +138,7 @@ class LostCamera:
     def _serve(self) -> None:
         while True:
             client, _ = self._server.accept()
+            self._together.step("reconnects")
             with client:
                 client.settimeout(5)
                 try:
@@ -125,14 +153,15 @@ def soak(folder: Path, hours: float, reconnects: int, period_s: float) -> dict[s
     """Run until both have been reached. What was measured on the way."""
     live.RETRY_FIRST_S = live.RETRY_LAST_S = live.RETRY_LEAST_S = 0.001
     told = {"street": Told(), "lost": Told()}
-    camera = LostCamera()
+    together = Together(int(hours * 3600 / period_s), reconnects)
+    camera = LostCamera(together)
 
     def detectors(cameras: tuple[CameraConfig, ...], *_: object) -> Mapping[str, Told]:
         return {each.id: told[each.id] for each in cameras}
 
     def source(config: CameraConfig, *rest: Any) -> Source:
         if config.id == "street":
-            return DrawnHours(told["street"], hours * 3600, period_s)
+            return DrawnHours(told["street"], hours * 3600, period_s, together)
         return open_source(config, *rest)
 
     agent_module.load_detectors = detectors  # type: ignore[assignment]
@@ -143,8 +172,8 @@ def soak(folder: Path, hours: float, reconnects: int, period_s: float) -> dict[s
         AgentConfig(
             id="soak",
             cameras=(
-                CameraConfig(id="street", source="drawn", zones=zones, period_s=period_s),
-                CameraConfig(id="lost", source=address, zones=zones, period_s=0.01),
+                CameraConfig(id="street", source="drawn", zones=zones, period_s=period_s, detection=WHOLE),
+                CameraConfig(id="lost", source=address, zones=zones, period_s=0.01, detection=WHOLE),
             ),
             state_dir=str(folder / "state"),
             metrics=MetricsConfig(listen="127.0.0.1:0"),
