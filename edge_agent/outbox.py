@@ -223,11 +223,13 @@ class Outbox:
     def peek(self, after_seq: int, max_events: int, max_bytes: int, *, hold: bool = False) -> Batch:
         """The oldest events after ``after_seq``: at most so many, of at most so many bytes, but one at least if any.
 
-        With ``hold`` they are not dropped until they are acked or ``release`` is called, and losses that have no
-        record in the queue yet get one at its tail.
+        With ``hold`` they are not dropped until they are acked or ``release`` is called, losses that have no record in
+        the queue yet get one at its tail, and what the disk did not take before is tried again.
         """
         with self._lock:
             if hold:
+                if self._acked_through:
+                    self._catch_up()
                 self._record_losses()
             try:
                 batch, damaged = self._file.read(after_seq, max_events, max_bytes)

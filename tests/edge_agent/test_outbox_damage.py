@@ -378,6 +378,21 @@ def test_a_disk_that_takes_nothing_loses_new_events_alone_and_they_are_counted_o
     outbox.close()
 
 
+def test_what_a_disk_did_not_take_is_made_up_for_though_nothing_new_happens(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path, 4 * MEBIBYTE)
+    outbox.append([event(1), event(2)], EventKind.INCIDENT)
+    outbox._reserve.spend()
+    before = _limit_file_size((tmp_path / f"{FILE}-wal").stat().st_size)
+    try:
+        outbox.ack(outbox.position().epoch, 2)
+        assert outbox.status().pending_events == 2
+    finally:
+        _limit_file_size(before)
+    outbox.peek(2, 1, 1, hold=True)  # as the uplink does all the time
+    assert (outbox.status().pending_events, outbox.status().writable) == (0, True)
+    outbox.close()
+
+
 FULL_DISK = """
 import sys
 from pathlib import Path

@@ -20,7 +20,7 @@ def test_sigterm_under_load_drains_and_a_restart_goes_on_where_it_was(folder: Fo
     aggregator = folder.serve()
     box = folder.start(EMITTER, str(folder.path / "state"), folder.address, str(folder.path / "diaries"), "0.01")
     until(lambda: folder.store.count("incident_events") > 50, "events come", box, aggregator)
-    restarts = extent(2, 20)
+    restarts = extent(2, 10)
     for _ in range(restarts):
         time.sleep(chance.uniform(0.1, 0.6))
         assert aggregator.stop() == 0
