@@ -8,10 +8,10 @@ BIN    := $(VENV)/bin
 PROTO  := .venv-proto/bin
 QUIET  := --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test bench-ingest check format proto proto-check requirements clean soak aarch64
+.PHONY: help demo test bench-edge bench-ingest check format proto proto-check requirements clean soak aarch64
 
 help:  ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
 # An environment at $(1). pip 22.3+ fills it from outside, so that it needs no ensurepip, which some distributions leave
 # out; with an older pip, or none, it gets a pip of its own.
@@ -99,6 +99,15 @@ requirements: | $(VENV)/pyvenv.cfg  ## Pin the requirements anew from pyproject.
 	$(UV_COMPILE) pyproject.toml --extra aggregator requirements/bench-ingest.in -c requirements/dev.txt -o requirements/bench-ingest.txt
 	$(UV_COMPILE) requirements/proto.in -o requirements/proto.txt
 
+.venv-benchmarks/.done: requirements/benchmarks.txt
+	$(call environment,.venv-benchmarks)
+	@echo "installing what the benchmarks need into .venv-benchmarks"
+	@$(call fill,.venv-benchmarks,requirements/benchmarks.txt)
+	@touch $@
+
+bench-edge: .venv-benchmarks/.done  ## What a camera costs on a small box (BENCH_SECONDS=0 without the live part)
+	@PYTHONPATH=.:protos .venv-benchmarks/bin/python -m tests.benchmarks.edge.bench
+
 soak: $(VENV)/.dev  ## Eight hours of media time and a thousand reconnections (minutes)
 	CLEARWAY_FAULTS=long $(BIN)/python -m pytest -s tests/soak
 
@@ -106,4 +115,4 @@ aarch64: $(VENV)/.dev  ## Install and replay on an emulated 64-bit ARM Debian (r
 	PYTHON=$(BIN)/python PIP="$(PYTHON) -m pip" tests/aarch64/install_and_replay.sh
 
 clean:  ## Remove what make has made
-	rm -rf .venv .venv-proto .venv-ingest build demo-output
+	rm -rf .venv .venv-proto .venv-ingest .venv-benchmarks build demo-output
