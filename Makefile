@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PROTO  := .venv-proto/bin
 QUIET  := --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test bench-edge bench-ingest check format proto proto-check requirements clean soak aarch64
+.PHONY: help demo test bench-edge bench-ingest check dashboards format proto proto-check requirements clean soak aarch64
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -69,6 +69,11 @@ check: $(VENV)/.dev proto-check  ## Format, lint, types, proto lint, current stu
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd config/demo && MYPYPATH=../..:../../protos ../../$(BIN)/mypy --config-file ../../pyproject.toml play.py
+	cd config/grafana/source && ../../../$(BIN)/mypy --config-file ../../../pyproject.toml generate.py
+	$(BIN)/python config/grafana/source/generate.py --check
+
+dashboards: $(VENV)/.dev  ## Generate the dashboards of config/grafana
+	$(BIN)/python config/grafana/source/generate.py
 
 format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff format .

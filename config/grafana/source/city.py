@@ -1,0 +1,179 @@
+"""The city at a glance: where something is wrong now, and how its streets do."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+from parts import (
+    ANY_IS_BAD,
+    MORE_IS_BETTER,
+    SCORE,
+    Column,
+    Query,
+    bars,
+    cameras_on_a_map,
+    choice,
+    incidents_marked,
+    lines,
+    link_to,
+    number,
+    page,
+    row,
+    rows,
+)
+
+DISTRICT = 'district=~"$district"'
+PLACED = 'district=~"$district", district!="unplaced"'
+TO_STREET = link_to(
+    "Street ${__data.fields.Street}",
+    "clearway-street",
+    "var-district=${__data.fields.District}&var-street=${__data.fields.Street}",
+)
+TO_CAMERA = link_to(
+    "Camera ${__data.fields.Camera}",
+    "clearway-camera",
+    "var-agent=${__data.fields.Agent}&var-camera=${__data.fields.Camera}",
+)
+
+
+def city() -> dashboard.Dashboard:
+    """The dashboard."""
+    here = f"{{{DISTRICT}}}"
+    camera_here = f"* on (agent, camera) group_left () (clearway_camera_info{{{DISTRICT}}})"
+    map_panel = cameras_on_a_map(
+        "Cameras and their open incidents",
+        "Each camera that has coordinates in the places file; red where an incident is open.",
+        f"(sum by (agent, camera) (clearway_incidents_open) or 0 * clearway_camera_latitude_degrees) {camera_here}",
+        f"clearway_camera_latitude_degrees {camera_here}",
+        f"clearway_camera_longitude_degrees {camera_here}",
+    ).data_links([TO_CAMERA])
+    return (
+        page("clearway-city", "City overview", "Open incidents, the health of streets, and how much of them is seen.")
+        .with_variable(choice("district", "District", "label_values(clearway_street_cameras, district)", several=True))
+        .annotation(incidents_marked(DISTRICT))
+        .with_row(row("Now"))
+        .with_panel(
+            number(
+                "Open incidents",
+                "Incidents that are open now.",
+                f"sum(clearway_street_incidents_open{here}) or vector(0)",
+                steps=ANY_IS_BAD,
+            )
+        )
+        .with_panel(
+            number(
+                "Blocked passages",
+                "Passages that a wheelchair cannot pass now.",
+                f'sum(clearway_street_incidents_open{{{DISTRICT}, scenario="passage", kind="blocked"}}) or vector(0)',
+                steps=ANY_IS_BAD,
+            )
+        )
+        .with_panel(
+            number(
+                "Index of the city",
+                "Mean of the streets' scores over the last 24 hours; a street that was not seen has none.",
+                f"avg(clearway:street_index:score_1d{{{PLACED}}})",
+                steps=SCORE,
+                decimals=0,
+            )
+        )
+        .with_panel(
+            number(
+                "Coverage",
+                "Share of the enforced time of the last 24 hours in which zones could be judged.",
+                f"sum(clearway:street_judged:seconds_1d{here}) / (sum(clearway:street_enforced:seconds_1d{here}) > 0)",
+                "percentunit",
+                MORE_IS_BETTER,
+                absent="nothing enforced",
+            )
+        )
+        .with_panel(
+            number(
+                "Cameras that cannot see",
+                "Blind, without a signal, or with a silent agent: what they look at is unknown, not clear.",
+                f'sum(clearway_street_cameras{{{DISTRICT}, state!~"seeing|starting|ended"}}) or vector(0)',
+                steps=ANY_IS_BAD,
+            )
+        )
+        .with_panel(
+            number(
+                "Zones judged now",
+                "Of the zones whose schedule is in force now, the share that can be judged.",
+                f"sum(clearway_street_zones_judged{here}) / (sum(clearway_street_zones_enforced{here}) > 0)",
+                "percentunit",
+                MORE_IS_BETTER,
+                absent="nothing enforced",
+            )
+        )
+        .with_panel(map_panel)
+        .with_panel(
+            lines(
+                "Open incidents by kind",
+                "What is open, over time.",
+                [Query(f"sum by (kind) (clearway_street_incidents_open{here})", "{{kind}}")],
+                stacked=True,
+            ).height(12)
+        )
+        .with_row(row("Streets, last 24 hours"))
+        .with_panel(
+            rows(
+                "Streets",
+                "Each street's score and what it is made of. No score: less than half of the enforced time was seen.",
+                [
+                    Column("Score", f"clearway:street_index:score_1d{{{PLACED}}}", steps=SCORE, decimals=0),
+                    Column(
+                        "Coverage",
+                        f"clearway:street_coverage:ratio_1d{{{PLACED}}}",
+                        "percentunit",
+                        MORE_IS_BETTER,
+                    ),
+                    Column("Time clear", f"clearway:street_clear:ratio_1d{{{PLACED}}}", "percentunit", MORE_IS_BETTER),
+                    Column("Median time to clear", f"clearway:street_time_to_clear:median_seconds_1d{{{PLACED}}}", "s"),
+                    Column(
+                        "Passage blocked", f"clearway:street_passage_blocked:minutes_1d{{{PLACED}}}", "m", ANY_IS_BAD
+                    ),
+                    Column(
+                        "Open now",
+                        f"sum by (district, street) (clearway_street_incidents_open{{{PLACED}}})",
+                        steps=ANY_IS_BAD,
+                    ),
+                ],
+                {"district": "District", "street": "Street"},
+                links=[TO_STREET],
+            )
+        )
+        .with_panel(
+            bars(
+                "Lowest scores",
+                "The streets to look at first.",
+                Query(f"sort(bottomk(10, clearway:street_index:score_1d{{{PLACED}}}))", "{{district}} / {{street}}"),
+                steps=SCORE,
+                most=100,
+            )
+        )
+        .with_panel(
+            lines(
+                "Score by district",
+                "Mean score of the streets of each district.",
+                [Query(f"avg by (district) (clearway:street_index:score_1d{{{PLACED}}})", "{{district}}")],
+                most=100,
+            )
+        )
+        .with_panel(
+            lines(
+                "Incidents opened and closed",
+                "Each hour.",
+                [
+                    Query(f"sum(increase(clearway_street_incidents_opened_total{here}[1h]))", "opened"),
+                    Query(f"sum(increase(clearway_street_incidents_closed_total{here}[1h]))", "closed"),
+                ],
+            )
+        )
+        .with_panel(
+            lines(
+                "Cameras by state",
+                "What cameras say of their sight, and those that say nothing.",
+                [Query(f"sum by (state) (clearway_street_cameras{here})", "{{state}}")],
+                stacked=True,
+            )
+        )
+    )

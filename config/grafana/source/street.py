@@ -1,0 +1,188 @@
+"""One street: its score, its incidents, its zones and cameras."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard
+from parts import (
+    ANY_IS_BAD,
+    MORE_IS_BETTER,
+    SCORE,
+    Column,
+    Query,
+    choice,
+    incidents_marked,
+    lines,
+    link_to,
+    number,
+    page,
+    row,
+    rows,
+)
+
+STREET = 'district="$district", street="$street"'
+TO_CAMERA = link_to(
+    "Camera ${__data.fields.Camera}",
+    "clearway-camera",
+    "var-agent=${__data.fields.Agent}&var-camera=${__data.fields.Camera}",
+)
+
+
+def street() -> dashboard.Dashboard:
+    """The dashboard."""
+    here = f"{{{STREET}}}"
+    mine = f"* on (agent, camera) group_left () (clearway_camera_info{here})"
+    return (
+        page("clearway-street", "Street", "The health of one street, and what it is made of.")
+        .with_variable(choice("district", "District", "label_values(clearway_street_cameras, district)"))
+        .with_variable(
+            choice("street", "Street", 'label_values(clearway_street_cameras{district="$district"}, street)')
+        )
+        .annotation(incidents_marked(STREET))
+        .with_row(row("Last 24 hours"))
+        .with_panel(
+            number(
+                "Score",
+                "0 to 100; absent where less than half of the enforced time was seen.",
+                f"clearway:street_index:score_1d{here}",
+                steps=SCORE,
+                decimals=0,
+            )
+        )
+        .with_panel(
+            number(
+                "Coverage",
+                "Share of the enforced time in which zones could be judged.",
+                f"clearway:street_coverage:ratio_1d{here}",
+                "percentunit",
+                MORE_IS_BETTER,
+                absent="nothing enforced",
+            )
+        )
+        .with_panel(
+            number(
+                "Time clear",
+                "Share of the judged time in which no violation stood.",
+                f"clearway:street_clear:ratio_1d{here}",
+                "percentunit",
+                MORE_IS_BETTER,
+            )
+        )
+        .with_panel(
+            number(
+                "Median time to clear",
+                "From an incident's opening until the place was seen to be clear.",
+                f"clearway:street_time_to_clear:median_seconds_1d{here}",
+                "s",
+                absent="nothing cleared",
+            )
+        )
+        .with_panel(
+            number(
+                "Passages blocked",
+                "Minutes, as a mean over the street's passages.",
+                f"clearway:street_passage_blocked:minutes_1d{here}",
+                "m",
+                ANY_IS_BAD,
+                absent="no passage",
+            )
+        )
+        .with_panel(
+            number(
+                "Open incidents",
+                "Incidents that are open now.",
+                f"sum(clearway_street_incidents_open{here})",
+                steps=ANY_IS_BAD,
+            )
+        )
+        .with_row(row("Over time"))
+        .with_panel(
+            lines(
+                "Open incidents by kind",
+                "What is open.",
+                [Query(f"sum by (scenario, kind) (clearway_street_incidents_open{here})", "{{scenario}}: {{kind}}")],
+                stacked=True,
+            )
+        )
+        .with_panel(
+            lines(
+                "Narrowest clear width",
+                "The least of the street's passages that are measured now; a gap where none is.",
+                [Query(f"clearway_street_narrowest_clear_width_meters{here}", "clear width")],
+                "lengthm",
+                steps=((None, "red"), (1.2, "orange"), (1.8, "green")),
+            )
+        )
+        .with_panel(
+            lines(
+                "Zones: all, enforced, judged",
+                "Where judged falls below enforced the camera cannot tell.",
+                [
+                    Query(f"sum(clearway_street_zones{here})", "all"),
+                    Query(f"sum(clearway_street_zones_enforced{here})", "enforced"),
+                    Query(f"sum(clearway_street_zones_judged{here})", "judged"),
+                ],
+            )
+        )
+        .with_panel(
+            lines(
+                "Share of judged time in violation",
+                "By kind, over the last 10 minutes.",
+                [
+                    Query(
+                        f"sum by (kind) (rate(clearway_street_violation_seconds_total{here}[10m]))"
+                        f" / ignoring (kind) group_left () "
+                        f"(sum(rate(clearway_street_judged_seconds_total{here}[10m])) > 0)",
+                        "{{kind}}",
+                    )
+                ],
+                "percentunit",
+                most=1,
+            )
+        )
+        .with_panel(
+            lines(
+                "Incidents opened and closed",
+                "Each hour.",
+                [
+                    Query(f"sum(increase(clearway_street_incidents_opened_total{here}[1h]))", "opened"),
+                    Query(
+                        f"sum by (reason) (increase(clearway_street_incidents_closed_total{here}[1h]))",
+                        "closed: {{reason}}",
+                    ),
+                ],
+            )
+        )
+        .with_panel(
+            lines(
+                "Cameras by state",
+                "What the street's cameras say of their sight, and those that say nothing.",
+                [Query(f"sum by (state) (clearway_street_cameras{here})", "{{state}}")],
+                stacked=True,
+            )
+        )
+        .with_row(row("Cameras"))
+        .with_panel(
+            rows(
+                "Cameras of the street",
+                "Whether each can see, and what is open before it.",
+                [
+                    Column(
+                        "Sees", f'clearway_camera_state{{state="seeing"}} {mine}', steps=((None, "red"), (1, "green"))
+                    ),
+                    Column(
+                        "Open incidents",
+                        f"(sum by (agent, camera) (clearway_incidents_open) or 0 * clearway_camera_info{here}) {mine}",
+                        steps=ANY_IS_BAD,
+                    ),
+                    Column(
+                        "Clear width",
+                        f"min by (agent, camera) (clearway_passage_clear_width_meters) {mine}",
+                        "lengthm",
+                        decimals=2,
+                    ),
+                ],
+                {"agent": "Agent", "camera": "Camera"},
+                links=[TO_CAMERA],
+            )
+        )
+    )
