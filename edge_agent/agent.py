@@ -139,7 +139,8 @@ class Agent:
         """
         self._manager.reloading()
         running = self._config
-        check_reload(running, wanted)
+        sizes = {runner.camera.id: runner.picture_size for runner in self.supervisor.runners}
+        check_reload(running, wanted, {camera: size for camera, size in sizes.items() if size is not None})
         detectors = load_detectors(
             wanted.cameras, wanted.model, wanted.models_dir, self._share.threads, self._detectors.values()
         )

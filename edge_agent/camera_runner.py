@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -132,6 +132,12 @@ class CameraRunner:
         self._keep_state()
         self._turn(CameraState.NO_SIGNAL, datetime.now(UTC))
         return True
+
+    @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """Width and height of the pictures so far; None before the first."""
+        with self._lock:
+            return self._size
 
     @property
     def reader(self) -> threading.Thread:
@@ -309,7 +315,7 @@ class CameraRunner:
     def _take(self, observation: Observation) -> None:
         self._emit(self, observation)
         with self._lock:
-            self._last = observation
+            self._last = replace(observation, frame=observation.frame.without_picture())
             if observation.frame.has_picture:
                 self._taken_s = time.monotonic()
                 self._pictured_at = observation.frame.captured_at
