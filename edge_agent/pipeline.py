@@ -220,7 +220,7 @@ class Pipeline:
             [zone for zone, in_force in parts.schedules.items() if in_force(frame.captured_at)],
             [finding.zone_id for finding in findings if finding.state is FindingState.VIOLATION],
         )
-        self._last = frame
+        self._last = frame.without_picture()
         changes = parts.health.take_changes()
         return Observation(frame, view, changes, detections, stays, passages, findings, events, looked)
 

@@ -38,6 +38,10 @@ class Frame:
         """Word that no picture came from the camera until now."""
         return Frame(np.zeros((0, 0, 3), np.uint8), captured_at, media_time_s)
 
+    def without_picture(self) -> Frame:
+        """Its times alone: what is kept of a frame when it has been looked at, without its megabytes."""
+        return Frame.nothing(self.captured_at, self.media_time_s)
+
     @property
     def has_picture(self) -> bool:
         """False if nothing came from the camera."""

@@ -20,6 +20,7 @@ PASSWORD = "gr33n%2Fdoor@7"
 """With characters that addresses give a meaning to."""
 PERIOD_S = 1.0
 BACK_WITHIN_S = 10.0
+LOST = ("cut", "half-open", "powerless", "still")
 ZONE = {"id": "kerb", "scenario": "parking", "polygon": [[40, 200], [600, 200], [600, 340], [40, 340]]}
 
 
@@ -143,21 +144,21 @@ def watched(tmp_path_factory: pytest.TempPathFactory, street: Path, rtsp: Any, r
         well = ("steady", "over-udp", "h265", "cut", "half-open", "powerless", "resized", "motion", "still", "loop")
         watched.watch(20, lambda: all(watched.state(name) == "seeing" for name in well))
         watched.mark("all well")
-        watched.watch(5)
+        watched.watch(4)
         cut.turn(Network.CUT)
         silent.turn(Network.SILENT)
         mortal.stop()
         stalling.stalled = True
         watched.mark("lost")
-        watched.watch(12)
+        watched.watch(11)
         cut.turn(Network.GOOD)
         silent.turn(Network.GOOD)
         mortal.start()
         stalling.stalled = False
         password_file.write_text(PASSWORD + "\n", encoding="utf-8")
         watched.mark("back")
-        watched.watch(BACK_WITHIN_S + 3)
-        watched.mark("end")
+        watched.watch(BACK_WITHIN_S + 3, lambda: all(watched.state(name) == "seeing" for name in (*LOST, "guarded")))
+        watched.watch(3)
         agent.stop()
         yield watched
     http.close()
@@ -169,9 +170,6 @@ def _until(so: Callable[[], bool], seconds: float) -> bool:
     while not so() and time.monotonic() < end_s:
         time.sleep(0.1)
     return so()
-
-
-LOST = ("cut", "half-open", "powerless", "still")
 
 
 @pytest.mark.parametrize("camera", ["steady", "over-udp", "h265", "motion", "loop", "resized", *LOST])
@@ -188,7 +186,7 @@ def test_what_happens_to_other_cameras_costs_a_camera_no_picture(watched: Watche
         result: watched.value(camera, f"frames_total:{result}") - watched.value(camera, f"frames_total:{result}", first)
         for result in ("analysed", "late")
     }
-    assert passed_s > 20
+    assert passed_s > 15
     assert sum(counted.values()) >= 0.9 * passed_s / PERIOD_S - 1  # late: this machine's detector was not free
     assert counted["analysed"] >= 0.5 * passed_s / PERIOD_S
     assert {watched.state(camera, index) for index in range(first, len(watched.samples))} == {"seeing"}
