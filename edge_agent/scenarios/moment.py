@@ -31,6 +31,10 @@ class Obstacle:
 class Passage:
     """What was measured of one passage zone: its clear width, and how many people stand in it.
 
+    ``at_least_m`` and ``at_most_m`` bound the width where nobody can tell it (a thing has only come, or is just being
+    taken away); they are the width itself where it is measured, and None while the camera cannot see.
+    ``narrowed_since`` holds pairs of a media time and the width that was left once the things that have stood since then, or longer,
+    stood there; the width falls from pair to pair.
     ``standing_people`` counts people who keep their place; ``crowd_density`` is how many of them stand on a square
     metre where they stand closest. ``narrowest_px`` is where the widest path is narrowest, two border points in
     pixels, for drawing; ``path_px`` the path itself. ``obstacles`` are the things that stand in it.
@@ -42,6 +46,9 @@ class Passage:
     path_px: tuple[tuple[float, float], ...] = ()
     narrowest_px: tuple[tuple[float, float], tuple[float, float]] | None = None
     obstacles: tuple[Obstacle, ...] = ()
+    at_least_m: float | None = None
+    at_most_m: float | None = None
+    narrowed_since: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

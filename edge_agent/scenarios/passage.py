@@ -19,7 +19,7 @@ class PassageRules:
     width_slack_m: float = 0.05
     """A passage counts as wide again only this far above its limit: the measurement scatters by a few centimetres."""
     clear_after_s: float = 1.0
-    """and only after it has measured wide for so long: longer than one bad frame, too short to be noticed."""
+    """and only after it has not measured narrow for so long: longer than one bad frame, too short to be noticed."""
     crowded_people_per_m2: float = 0.75
     """Standing people per square metre, in the densest stretch, from which a wheelchair no longer gets between them:
     less than Fruin's queueing level of service C leaves each (0.65 to 0.93 m² or 1.1 to 1.5 people per m² is its
@@ -31,23 +31,30 @@ class PassageRules:
 
 
 RULES = PassageRules()
+_ROUNDING_S = 1e-6
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What is kept of one kind of finding between moments. Times are media time, seconds."""
+    """What is kept of one kind of finding between moments. Times are media time, seconds.
+
+    ``unclear_since_s``: since when it has no longer been bad for certain. ``doubted_s``: time in which nobody could
+    tell, which counts if it turns out that nothing has changed.
+    """
 
     since_s: float | None = None
     counted_s: float = 0.0
-    good_since_s: float | None = None
+    doubted_s: float = 0.0
+    unclear_since_s: float | None = None
     violating: bool = False
 
 
 class PassageJudge:
     """The judge of one passage zone.
 
-    Each kind runs on its own clock: a passage that is blocked is narrowed too, and both are said. ``in_force`` says
-    whether the zone's schedule holds at a moment of UTC.
+    Each kind runs on its own clock: a passage that is blocked is narrowed too, and both are said. A clock starts when
+    the last of the things came that make the passage too narrow, which is some seconds before it is known that they
+    stand. ``in_force`` says whether the zone's schedule holds at a moment of UTC.
     """
 
     def __init__(self, zone: PassageZone, in_force: Callable[[datetime], bool], rules: PassageRules = RULES) -> None:
@@ -57,33 +64,33 @@ class PassageJudge:
         self._rules = rules
         self._watches = {kind: _Watch() for kind in self._limits_s()}
         self._last_s: float | None = None
-        self._last_known = False
+        self._seen_since_s: float | None = None
 
     def judge(self, moment: Moment) -> tuple[Finding, ...]:
         """At most one finding for each kind: pending, violation or unknown while it lasts, its end once."""
         passage = moment.passages.get(self.zone_id) if moment.can_see else None
-        known = passage is not None and passage.clear_width.width_m is not None
-        elapsed_s = 0.0 if self._last_s is None else moment.media_time_s - self._last_s
-        # Time counts when both of its ends are known and nothing is missing between them.
-        step_s = elapsed_s if known and self._last_known and elapsed_s <= self._rules.gap_s else 0.0
-        self._last_s, self._last_known = moment.media_time_s, known
-        width = (
-            passage.clear_width
-            if passage is not None
-            else ClearWidth(width_m=None, uncertainty_m=None, media_time_s=moment.media_time_s)
-        )
+        now_s = moment.media_time_s
         in_force = self._in_force(moment.captured_at)
+        elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
+        # Time counts when both of its ends were seen and nothing is missing between them.
+        if passage is None or not in_force:
+            self._seen_since_s = None
+        elif self._seen_since_s is None or elapsed_s > self._rules.gap_s:
+            self._seen_since_s = now_s
+        step_s = elapsed_s if self._seen_since_s is not None and self._seen_since_s < now_s else 0.0
+        self._last_s = now_s
+        width = passage.clear_width if passage is not None else ClearWidth(None, None, now_s)
         found = []
         for kind, watch in self._watches.items():
             if not in_force:
                 state = self._end(watch, FindingState.SCHEDULE_ENDED)
-            elif not known or passage is None:
-                watch.good_since_s = None
+            elif passage is None:
+                watch.unclear_since_s = None
                 state = FindingState.UNKNOWN if watch.since_s is not None else None
             else:
-                state = self._step(kind, watch, passage, moment.media_time_s, step_s)
+                state = self._step(kind, watch, passage, now_s, step_s)
             if state is not None:
-                found.append(self._finding(kind, watch, state, moment.media_time_s, width))
+                found.append(self._finding(kind, watch, state, now_s, width))
             if state in (FindingState.SCHEDULE_ENDED, FindingState.CLEARED):
                 self._watches[kind] = _Watch()
         return tuple(found)
@@ -92,7 +99,7 @@ class PassageJudge:
         """What must survive a restart, JSON-able."""
         return {
             "last_s": self._last_s,
-            "last_known": self._last_known,
+            "seen_since_s": self._seen_since_s,
             "watches": {kind.value: asdict(watch) for kind, watch in self._watches.items()},
         }
 
@@ -106,10 +113,10 @@ class PassageJudge:
                 if set(values) != names:
                     raise ValueError(f"unknown fields {sorted(set(values) ^ names)}")
                 watches[kind] = _Watch(**values)
-            last_s, last_known = kept["last_s"], bool(kept["last_known"])
+            last_s, seen_since_s = kept["last_s"], kept["seen_since_s"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"zone {self.zone_id!r}: the kept state of its judge cannot be used: {error}") from error
-        self._watches, self._last_s, self._last_known = watches, last_s, last_known
+        self._watches, self._last_s, self._seen_since_s = watches, last_s, seen_since_s
 
     def _limits_s(self) -> dict[FindingKind, float]:
         limits = self._zone.dwell_limit_s
@@ -119,31 +126,59 @@ class PassageJudge:
             FindingKind.CROWDED: limits.crowded,
         }
 
-    def _is_bad(self, kind: FindingKind, passage: Passage, already: bool) -> bool:
+    def _is_bad(self, kind: FindingKind, passage: Passage, already: bool) -> bool | None:
+        """Whether a passage is too narrow or crowded; None when nobody can tell."""
         if kind is FindingKind.CROWDED:
             floor = self._rules.crowded_people_per_m2 - (self._rules.crowd_slack_per_m2 if already else 0.0)
             return passage.crowd_density >= floor
-        limit_m = self._zone.limits_m.blocked if kind is FindingKind.BLOCKED else self._zone.limits_m.narrowed
+        limit_m = self._limit_m(kind) + (self._rules.width_slack_m if already else 0.0)
         width_m = passage.clear_width.width_m
-        return width_m is not None and width_m < limit_m + (self._rules.width_slack_m if already else 0.0)
+        if width_m is not None:
+            return width_m < limit_m
+        if passage.at_most_m is not None and passage.at_most_m < limit_m:
+            return True
+        if passage.at_least_m is not None and passage.at_least_m >= limit_m:
+            return False
+        return None
+
+    def _limit_m(self, kind: FindingKind) -> float:
+        return self._zone.limits_m.blocked if kind is FindingKind.BLOCKED else self._zone.limits_m.narrowed
+
+    def _began_s(self, kind: FindingKind, passage: Passage, now_s: float) -> float:
+        """When the things came that make it too narrow, but not before the passage was seen and the rules held."""
+        since_s = now_s
+        if kind is not FindingKind.CROWDED:
+            limit_m = self._limit_m(kind)
+            since_s = next((at_s for at_s, width_m in passage.narrowed_since if width_m < limit_m), now_s)
+        earliest_s = now_s if self._seen_since_s is None else self._seen_since_s
+        return min(max(since_s, earliest_s), now_s)
 
     def _step(
         self, kind: FindingKind, watch: _Watch, passage: Passage, now_s: float, step_s: float
     ) -> FindingState | None:
         running = watch.since_s is not None
-        if self._is_bad(kind, passage, running):
+        bad = self._is_bad(kind, passage, running)
+        if bad is None:
+            watch.doubted_s += step_s
+            if running and watch.unclear_since_s is None:
+                watch.unclear_since_s = now_s
+            return FindingState.UNKNOWN if running else None
+        if bad:
             if watch.since_s is None:
-                watch.since_s = now_s
+                watch.since_s = self._began_s(kind, passage, now_s)
+                watch.counted_s = now_s - watch.since_s
             else:
-                watch.counted_s += step_s
-            watch.good_since_s = None
-            watch.violating = watch.violating or watch.counted_s >= self._limits_s()[kind]
+                watch.counted_s += step_s + watch.doubted_s
+            watch.unclear_since_s, watch.doubted_s = None, 0.0
+            watch.violating = watch.violating or watch.counted_s >= self._limits_s()[kind] - _ROUNDING_S
         elif running:
-            if watch.good_since_s is None:
-                watch.good_since_s = now_s
-            if now_s - watch.good_since_s >= self._rules.clear_after_s:
+            watch.doubted_s = 0.0
+            if watch.unclear_since_s is None:
+                watch.unclear_since_s = now_s
+            if now_s - watch.unclear_since_s >= self._rules.clear_after_s - _ROUNDING_S:
                 return self._end(watch, FindingState.CLEARED)
         else:
+            watch.doubted_s = 0.0
             return None
         return FindingState.VIOLATION if watch.violating else FindingState.PENDING
 
@@ -151,7 +186,7 @@ class PassageJudge:
         """The end to say; a matter that never became a violation is dropped in silence."""
         if watch.violating:
             return state
-        watch.since_s, watch.counted_s, watch.good_since_s = None, 0.0, None
+        watch.since_s, watch.counted_s, watch.doubted_s, watch.unclear_since_s = None, 0.0, 0.0, None
         return None
 
     def _finding(

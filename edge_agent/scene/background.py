@@ -55,6 +55,9 @@ class BackgroundRules:
     """A look counts as settled when it has kept for so long: a walker's coat passes a pixel faster."""
     settle_sightings: int = 2
     """and in so many frames after the first, whatever the sampling period."""
+    keep_sightings: int = 1
+    """In so many frames after the first, a look that has kept for ``settle_s`` is worth a second look, though not yet
+    settled."""
     settle_weight: float = 0.3
     """Weight of a new frame in the settled look."""
     light_absorb_s: float = 25.0
@@ -113,6 +116,13 @@ class Background:
     def has_settled(self, now_s: float) -> Mask:
         """Pixels whose look has kept for long enough."""
         kept: Mask = (self._sightings > self.rules.settle_sightings) & (
+            self.settled_since_s <= now_s - self.rules.settle_s + 1e-6
+        )
+        return kept
+
+    def has_kept(self, now_s: float) -> Mask:
+        """Pixels whose look has kept for long enough, though in fewer frames than it takes to settle."""
+        kept: Mask = (self._sightings > self.rules.keep_sightings) & (
             self.settled_since_s <= now_s - self.rules.settle_s + 1e-6
         )
         return kept

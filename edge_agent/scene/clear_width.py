@@ -96,6 +96,21 @@ def clear_width(corridor: Corridor, footprints: Sequence[BaseGeometry]) -> Clear
     )
 
 
+def narrowing(
+    corridor: Corridor, footprints: Sequence[BaseGeometry], since_s: Sequence[float]
+) -> tuple[tuple[float, float], ...]:
+    """How the clear width fell as things came: (media time, width in metres) of each thing that made it less."""
+    steps: list[tuple[float, float]] = []
+    order = sorted(range(len(footprints)), key=lambda index: since_s[index])
+    for count, index in enumerate(order, start=1):
+        if count < len(order) and since_s[order[count]] == since_s[index]:
+            continue
+        width_m = clear_width(corridor, [footprints[other] for other in order[:count]]).width_m
+        if not steps or width_m < steps[-1][1]:
+            steps.append((since_s[index], width_m))
+    return tuple(steps)
+
+
 def clear_path(corridor: Corridor, footprints: Sequence[BaseGeometry], width_m: float) -> tuple[PointM, ...]:
     """A short way for a disc of ``width_m`` from end to end, metres; empty when the raster finds none."""
     cell = max(PATH_CELL_M, float(np.sqrt(corridor.outline.envelope.area / MAX_PATH_CELLS)))

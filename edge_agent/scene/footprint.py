@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import MultiPoint
@@ -59,12 +60,49 @@ class BoxRules:
     """The same for its upper side: detectors leave room above thin handlebars."""
     least_noise_px: float = 1.5
     """No side is known better than this."""
+    bare_corners: float = 6.0
+    """Of the directions that fill a box alike, each is as much less likely (in squared deviations) as the corners of
+    the box that it leaves bare hold contours, as a share of those in its outline: where there are wheels there is no
+    bare ground."""
     misfit: float = 9.2
     """A box that a class's shape fills no better than this (sum of squared deviations of four sides and its size) is
     not of that shape, whatever the detector says: one in a hundred true ones is worse."""
 
 
 RULES = BoxRules()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contours:
+    """How strong the contours in a part of the picture are, (height, width).
+
+    The part begins at ``origin_px`` (x, y) of the full frame and is ``scale`` times as large as there.
+    """
+
+    strength: NDArray[np.float32]
+    origin_px: tuple[float, float]
+    scale: float
+
+    def bare(self, outlines: Array, box: Box) -> Array:
+        """(k,) contours in a box outside each of (k, n, 2) convex outlines, as a share of those inside."""
+        left, top = self.origin_px
+        edges = ((np.array(box) - [left, top, left, top]) * self.scale).round().astype(int)
+        x1, y1 = max(edges[0], 0), max(edges[1], 0)
+        part = self.strength[y1 : max(edges[3], 0), x1 : max(edges[2], 0)]
+        found = np.zeros(len(outlines))
+        if part.size == 0:
+            return found
+        for index, outline in enumerate(outlines):
+            if not np.isfinite(outline).all():
+                continue
+            corners = (outline - self.origin_px) * self.scale - (x1, y1)
+            inside = np.zeros(part.shape, np.uint8)
+            hull = cv2.convexHull(np.round(corners).astype(np.int32))
+            cv2.fillConvexPoly(inside, hull, 1)
+            held, bare = part[inside > 0], part[inside == 0]
+            if len(held) and len(bare):
+                found[index] = float(bare.sum()) / max(float(held.sum()), 1e-6)
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +119,17 @@ def shape_for(group: ClassGroup, class_name: str) -> Shape | None:
 
 
 def footprint_of_box(
-    box: Box, shape: Shape, upright: Upright, calibration: Calibration, frame_size: tuple[int, int]
+    box: Box,
+    shape: Shape,
+    upright: Upright,
+    calibration: Calibration,
+    frame_size: tuple[int, int],
+    contours: Contours | None = None,
 ) -> Footprint | None:
     """The footprint of a thing of known size that fills ``box``; None if none does or its foot is not on the ground.
 
-    A side that touches the picture's border is not the thing's own and is left out of the fit.
+    A side that touches the picture's border is not the thing's own and is left out of the fit. A
+    box is filled alike by things that look to the left and to the right: ``contours`` tell them apart.
     """
     foot = calibration.to_ground([[(box[0] + box[2]) / 2, box[3]]])[0]
     if not np.isfinite(foot).all():
@@ -125,9 +169,11 @@ def footprint_of_box(
     cost = np.sum(residuals(parameters) ** 2, axis=1)
     if not np.isfinite(cost).any():
         return None
-    best = int(np.nanargmin(cost))
-    if cost[best] > RULES.misfit:
+    if np.nanmin(cost) > RULES.misfit:
         return None
+    if contours is not None:
+        cost = cost + RULES.bare_corners * contours.bare(upright.to_pixels(_placed(model, parameters, angles)), box)
+    best = int(np.nanargmin(cost))
     placed = _placed(model, parameters[best : best + 1], angles[best : best + 1])[0]
     place_covariance = np.linalg.inv(slopes[best].T @ slopes[best] + 1e-6 * np.eye(3))[:2, :2]
     # Directions that fit nearly as well put the border elsewhere: that belongs to the uncertainty.

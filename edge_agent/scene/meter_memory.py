@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edge_agent.scene.background import Background
 from edge_agent.scene.patch import Patch
-from edge_agent.scene.standing_objects import StandingObject, StandingObjects
+from edge_agent.scene.standing_object import StandingObject
+from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.stay import StayState
 
 FORMAT = 1
@@ -78,8 +79,10 @@ def load_meter(kept: dict[str, Any], background: Background, objects: StandingOb
                     look=arrays[f"look_{entry['id']}"].astype(np.float32),
                     first_area_px=int(entry["first_area_px"]),
                     since_s=float(entry["since_s"]),
+                    look_s=float(entry["since_s"]),
                     first_seen_s=float(entry["since_s"]),
                     last_observed_s=float(entry["last_observed_s"]),
+                    shown_s=float(entry["last_observed_s"]),
                     state=StayState.UNKNOWN,
                     standing=True,
                     edges=float(entry["edges"]),

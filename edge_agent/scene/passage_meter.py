@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
@@ -14,15 +15,17 @@ from edge_agent.config import PassageZone
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scenarios.finding import ClearWidth
 from edge_agent.scenarios.moment import Obstacle, Passage
-from edge_agent.scene.background import Background
+from edge_agent.scene.background import Background, Look
 from edge_agent.scene.boxes import areas, intersections, iou
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
-from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width
-from edge_agent.scene.footprint import Footprint, footprint_of_box, shape_for
+from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
+from edge_agent.scene.footprint import Contours, Footprint, footprint_of_box, shape_for
 from edge_agent.scene.meter_memory import dump_meter, load_meter
+from edge_agent.scene.patch import Patch
 from edge_agent.scene.silhouette import footprint_of_silhouette
-from edge_agent.scene.standing_objects import StandingObject, StandingObjects
+from edge_agent.scene.standing_object import StandingObject
+from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.standing_people import StandingPeople
 from edge_agent.scene.stay import Box, Stay, StayState
 from edge_agent.scene.upright import Upright
@@ -57,6 +60,21 @@ class MeterRules:
     """No width is given for so long after the first frame: what stands there already must first be recognised."""
     known_share: float = 0.5
     """Share of the zone that must have been seen bare or settled once before a width is given."""
+    still_share: float = 0.5
+    """A detected person of whom this share looks as it has looked stands,"""
+    still_slack: float = 2.0
+    """within so many times the noise."""
+    ground_share: float = 0.65
+    """A stay whose own change against the background shows ground again on this share is gone, whatever it is taken
+    for."""
+    hidden_share: float = 0.3
+    """A stay that is not seen, though people cover less than this share of it, may be gone."""
+    known_soon_s: float = 8.0
+    """A change that the detector begins to see as a thing with a class has its width when that stands, if by then."""
+    unseen_s: float = 3.0
+    """A stay that has not been seen for so long may be gone too: nobody knows."""
+    same_width_m: float = 0.05
+    """Doubtful things that change the width by less than this leave it known: it scatters by as much."""
     marked_px: float = 1.5
     """How well the zone's walls are marked in the picture."""
 
@@ -72,16 +90,19 @@ class _Standing:
     state: StayState
     since_s: float
     footprint: Footprint
+    sure: bool
     stay_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Solved:
-    """The last answer and the footprints it was for."""
+    """The last answer and the things it was for."""
 
-    key: tuple[bytes, ...]
+    key: tuple[tuple[bytes, float, bool], ...]
     answer: ClearPassage
+    at_most_m: float
     path_m: tuple[tuple[float, float], ...]
+    narrowed_since: tuple[tuple[float, float], ...]
 
 
 class PassageMeter:
@@ -111,7 +132,10 @@ class PassageMeter:
         self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px)
         self._people = StandingPeople(self._corridor.outline)
         self._stay_footprints: dict[str, tuple[Box, Footprint | None]] = {}
+        self._stay_regions: dict[str, Patch] = {}
         self._object_footprints: dict[int, tuple[int, Footprint | None]] = {}
+        self._bare = np.zeros(self._crop.shape, bool)
+        self._hidden = np.zeros(self._crop.shape, bool)
         self._solved: _Solved | None = None
         self._last_s: float | None = None
         self._settled_from_s: float | None = None
@@ -134,7 +158,7 @@ class PassageMeter:
         people, scores = self._people_boxes(detections, stays, moved)
         self._look(frame, view, people, now_s)
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
-        things = self._things(stays)
+        things = self._things(stays, now_s)
         if self._settled_from_s is None:
             self._settled_from_s = now_s + self._rules.start_s
         known = np.count_nonzero(self._background.known & self._crop.ground)
@@ -191,17 +215,37 @@ class PassageMeter:
             crop.of(frame.image, view.shift_px), hidden, self._objects.held(), crop.watched, now_s
         )
         changed = self._background.shows_thing()
-        self._objects.observe(self._background, look, changed, hidden, now_s)
+        still = self._still(people, look)
+        self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
+        self._objects.observe(self._background, look, changed, hidden, still, now_s)
         self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
+
+    def _still(self, people: NDArray[np.float32], look: Look) -> NDArray[np.bool_]:
+        """Where people are who look as in the frames in which nobody was found there: who stands, but no passer-by."""
+        background, rules = self._background, self._rules
+        still = np.zeros(self._crop.shape, bool)
+        if not len(people):
+            return still
+        same = background.alike(look, background.settled, rules.still_slack)
+        somebody = ~background.alike(look, background.background)
+        for box in people:
+            covered = np.zeros(self._crop.shape, bool)
+            self._crop.cover(covered, box, self._rules.person_margin)
+            body = covered & somebody
+            if np.count_nonzero(body & same) >= rules.still_share * max(int(np.count_nonzero(body)), 1):
+                still |= covered & same
+        return still
 
     def _feet(self, people: NDArray[np.float32]) -> NDArray[np.float64]:
         if not len(people):
             return np.zeros((0, 2))
         return self._calibration.to_ground(np.column_stack([(people[:, 0] + people[:, 2]) / 2, people[:, 3]]))
 
-    def _things(self, stays: tuple[Stay, ...]) -> list[_Standing]:
-        """Everything that stands, each once: stays with a footprint, then regions of change that are no stay."""
-        regions = [thing for thing in self._objects.objects if thing.standing]
+    def _things(self, stays: tuple[Stay, ...], now_s: float) -> list[_Standing]:
+        """Everything that may stand, each once: stays with a footprint, then regions of change that are no stay."""
+        regions = [
+            thing for thing in self._objects.objects if thing.standing or self._objects.is_doubtful(thing, now_s)
+        ]
         own_boxes = {thing.object_id: self._crop.to_frame(thing.region.box) for thing in regions}
         found: list[_Standing] = []
         taken: set[int] = set()
@@ -212,27 +256,69 @@ class PassageMeter:
         ]
         for stay in shown:
             box, parts = self._own_regions(stay, own_boxes, regions)
+            if self._has_left(stay, parts):
+                continue
             footprint = self._stay_footprint(stay, box)
             if footprint is not None:
-                taken.update(parts)
-                found.append(_Standing(stay.box, stay.state, stay.from_s, footprint, stay.stay_id))
-        self._stay_footprints = {
-            stay.stay_id: self._stay_footprints[stay.stay_id] for stay in shown if stay.stay_id in self._stay_footprints
-        }
+                taken.update(thing.object_id for thing in parts)
+                sure = self._is_sure(stay, parts, now_s)
+                found.append(_Standing(stay.box, stay.state, stay.from_s, footprint, sure, stay.stay_id))
+        present = {stay.stay_id for stay in shown}
+        self._stay_footprints = {name: kept for name, kept in self._stay_footprints.items() if name in present}
+        self._stay_regions = {name: kept for name, kept in self._stay_regions.items() if name in present}
+        coming = [
+            stay.box
+            for stay in stays
+            if not stay.standing and stay.state is StayState.OBSERVED and shape_for(stay.class_group, stay.class_name)
+        ]
         for thing in regions:
             footprint = self._object_footprint(thing)
             if thing.object_id not in taken and footprint is not None:
-                found.append(_Standing(own_boxes[thing.object_id], thing.state, thing.since_s, footprint))
+                known_soon = self._lies_in(own_boxes[thing.object_id], coming)
+                known_soon = known_soon and now_s - thing.since_s < self._rules.known_soon_s
+                sure = not known_soon and not self._objects.is_doubtful(thing, now_s)
+                found.append(_Standing(own_boxes[thing.object_id], thing.state, thing.since_s, footprint, sure))
         self._object_footprints = {thing.object_id: self._object_footprints[thing.object_id] for thing in regions}
         return [thing for thing in found if thing.footprint.shape.intersects(self._corridor.outline)]
 
+    def _lies_in(self, own: Box, boxes: list[Box]) -> bool:
+        one = np.array([own], np.float32)
+        shared = intersections(one, np.array(boxes, np.float32).reshape(-1, 4))
+        return bool((shared >= self._rules.same_thing_share * max(float(areas(one)[0]), 1.0)).any())
+
+    def _has_left(self, stay: Stay, parts: list[StandingObject]) -> bool:
+        """True if the ground shows again where a stay had changed it, while the detector does not see it."""
+        if parts:
+            region = parts[0].region
+            for part in parts[1:]:
+                region = region.joined(part.region)
+            self._stay_regions[stay.stay_id] = region
+        own = self._stay_regions.get(stay.stay_id)
+        if own is None or stay.state is StayState.OBSERVED:
+            return False
+        return own.count_in(self._bare) >= self._rules.ground_share * own.area
+
+    def _is_sure(self, stay: Stay, parts: list[StandingObject], now_s: float) -> bool:
+        doubtful = sum(thing.region.area for thing in parts if self._objects.is_doubtful(thing, now_s))
+        if 2 * doubtful > sum(thing.region.area for thing in parts if thing.standing) > 0:
+            return False
+        if stay.state is StayState.OBSERVED:
+            return True
+        if (not parts and stay.stay_id in self._stay_regions) or now_s - stay.last_observed_s >= self._rules.unseen_s:
+            return False
+        box = np.zeros(self._crop.shape, bool)
+        self._crop.cover(box, stay.box, 0.0)
+        covered = int(np.count_nonzero(box & self._hidden))
+        return covered >= self._rules.hidden_share * max(int(np.count_nonzero(box)), 1)
+
     def _own_regions(
         self, stay: Stay, own_boxes: dict[int, Box], regions: list[StandingObject]
-    ) -> tuple[Box, list[int]]:
+    ) -> tuple[Box, list[StandingObject]]:
         """The best box of a stay, and the regions of change that are it: those in its box that came with it."""
         rules = self._rules
         target = np.array([stay.box], np.float32)
-        box, best_iou, parts, filled = stay.box, rules.tight_iou, [], 0.0
+        box, best_iou, filled = stay.box, rules.tight_iou, 0.0
+        parts: list[StandingObject] = []
         for thing in regions:
             if stay.from_s < thing.since_s - rules.same_thing_s:
                 continue
@@ -242,7 +328,7 @@ class PassageMeter:
                 box, best_iou = own_boxes[thing.object_id], overlap
             shared, whole = float(intersections(own, target)[0, 0]), max(float(areas(own)[0]), 1.0)
             if shared >= rules.same_thing_share * whole:
-                parts.append(thing.object_id)
+                parts.append(thing)
                 filled += shared
         return box, parts if filled >= rules.filled_share * float(areas(target)[0]) else []
 
@@ -253,9 +339,19 @@ class PassageMeter:
         kept = self._stay_footprints.get(stay.stay_id)
         size = max(box[2] - box[0], box[3] - box[1], 1.0)
         if kept is None or np.abs(np.subtract(kept[0], box)).max() > self._rules.box_change * size:
-            kept = box, footprint_of_box(box, shape, self._upright, self._calibration, self._frame_size)
+            kept = (
+                box,
+                footprint_of_box(box, shape, self._upright, self._calibration, self._frame_size, self._contours()),
+            )
             self._stay_footprints[stay.stay_id] = kept
         return kept[1]
+
+    def _contours(self) -> Contours:
+        """The contours of what stands in the crop, without people."""
+        strength = np.zeros(self._crop.shape, np.float32)
+        for plane in cv2.split(self._background.settled):
+            strength += np.hypot(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
+        return Contours(strength, (self._crop.left, self._crop.top), self._crop.scale)
 
     def _object_footprint(self, thing: StandingObject) -> Footprint | None:
         kept = self._object_footprints.get(thing.object_id)
@@ -270,12 +366,8 @@ class PassageMeter:
     def _solve(
         self, things: list[_Standing], standing: int, density: float, shift_px: tuple[float, float], now_s: float
     ) -> Passage:
-        shapes = [thing.footprint.shape for thing in things]
-        key = tuple(shape.wkb for shape in shapes)
-        if self._solved is None or key != self._solved.key:
-            answer = clear_width(self._corridor, shapes)
-            self._solved = _Solved(key, answer, clear_path(self._corridor, shapes, answer.width_m))
-        answer, path_m = self._solved.answer, self._solved.path_m
+        solved = self._solved_for(things)
+        answer = solved.answer
         limiting = {side for side in answer.gap_sides if side >= 0}
         shift = np.asarray(shift_px)
         narrowest_px = self._calibration.to_pixels(np.array(answer.narrowest_m))
@@ -296,15 +388,37 @@ class PassageMeter:
             )
             for index, thing in enumerate(things)
         )
+        known = solved.at_most_m - answer.width_m <= self._rules.same_width_m
+        path_m = solved.path_m if known else ()
         path_px = self._calibration.to_pixels(np.array(path_m)) + shift if path_m else np.zeros((0, 2))
         return Passage(
-            clear_width=ClearWidth(answer.width_m, uncertainty_m, now_s),
+            clear_width=ClearWidth(answer.width_m, uncertainty_m, now_s) if known else ClearWidth(None, None, now_s),
             standing_people=standing,
             crowd_density=density,
             path_px=_points(path_px),
-            narrowest_px=_pair(narrowest_px + shift),
+            narrowest_px=_pair(narrowest_px + shift) if known else None,
             obstacles=obstacles,
+            at_least_m=answer.width_m,
+            at_most_m=solved.at_most_m,
+            narrowed_since=solved.narrowed_since,
         )
+
+    def _solved_for(self, things: list[_Standing]) -> _Solved:
+        """The width between all things, and at most between those that are sure; solved anew when they change."""
+        key = tuple((thing.footprint.shape.wkb, thing.since_s, thing.sure) for thing in things)
+        if self._solved is None or key != self._solved.key:
+            shapes = [thing.footprint.shape for thing in things]
+            sure = [thing for thing in things if thing.sure]
+            answer = clear_width(self._corridor, shapes)
+            steps = narrowing(
+                self._corridor, [thing.footprint.shape for thing in sure], [thing.since_s for thing in sure]
+            )
+            at_most_m = answer.width_m
+            if len(sure) < len(things):
+                at_most_m = clear_width(self._corridor, [thing.footprint.shape for thing in sure]).width_m
+            path_m = clear_path(self._corridor, shapes, answer.width_m)
+            self._solved = _Solved(key, answer, at_most_m, path_m, steps)
+        return self._solved
 
 
 def _point(point: NDArray[np.float64]) -> tuple[float, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,79 +9,8 @@ from numpy.typing import NDArray
 from edge_agent.scene.background import Background, Look
 from edge_agent.scene.ghost import left_behind, outline_strength
 from edge_agent.scene.patch import Mask, Patch
+from edge_agent.scene.standing_object import OBJECT_RULES, ObjectRules, StandingObject
 from edge_agent.scene.stay import StayState
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectRules:
-    """What makes a region of change a standing thing, and what ends it. Times are media time."""
-
-    stand_s: float = 2.0
-    """A region that has kept its place for so long stands: longer than a step, short enough to be told in time."""
-    keep_iou: float = 0.6
-    """Overlap with where it was first seen by which a region has kept its place."""
-    foot_px: float = 2.0
-    foot_share: float = 0.06
-    """Most that the foot of a region may move, in pixels and as a share of its height: far away, a thing that is
-    pushed along hardly changes but for its foot."""
-    person_memory_s: float = 4.0
-    """Time constant of the share of time in which a look has been under detected people. A person who stands is
-    detected in most frames; one who passes a thing covers it for a second."""
-    person_time: float = 0.35
-    """Share of that time from which a look is a person's and not a thing's."""
-    person_share: float = 0.5
-    """Share of a region that must be a person's for it to be one."""
-    gone_share: float = 0.35
-    """A thing is gone when less than this share of it has not been seen to be ground again."""
-    hidden_share: float = 0.5
-    """A thing is occluded when more than this share of it is hidden, or shows neither it nor the ground."""
-    like_share: float = 0.3
-    """Less than this share of what is seen of a thing looks like it: something else is there."""
-    calm_share: float = 0.5
-    """Less than this share of what is seen of a thing keeps its look: it is being moved."""
-    edge_share: float = 0.5
-    """Less than this share of the edges along its outline is left: its sides are no longer there."""
-    like_slack: float = 2.0
-    """Times the noise by which a thing may differ from how it looked when it came: the light on it changes."""
-    other_s: float = 2.0
-    """A thing of which nothing is seen for so long although nobody stands before it has been moved."""
-    same_thing_share: float = 0.12
-    """A region that touches a thing and is smaller than this share of it is a part of it that was not seen at first."""
-    check_s: float = 5.0
-    """How often a standing thing is asked again whether it is a ghost: its surroundings may have been hidden."""
-    close_share: float = 0.45
-    """Gaps narrower than this share of the smallest thing's side belong to a thing (spokes, handles): 11 cm."""
-    margin_px: int = 4
-    """The background learns nothing so near to a thing: its blurred border is neither."""
-    most_objects: int = 60
-    """More regions than this are no things but a scene out of hand: the smallest are dropped."""
-
-
-OBJECT_RULES = ObjectRules()
-
-
-@dataclass(slots=True, eq=False)
-class StandingObject:
-    """One thing without a class, or (not ``standing``) a candidate for one.
-
-    ``region``: where it is in the crop; ``anchor``: where it was when it was first seen; ``look``: what it looked like
-    there when it came to stand; ``edges``: how strong its outline was then. ``version`` changes with the region.
-    """
-
-    object_id: int
-    region: Patch
-    anchor: Patch
-    look: Look
-    first_area_px: int
-    since_s: float
-    first_seen_s: float
-    last_observed_s: float
-    state: StayState
-    standing: bool
-    version: int = 0
-    other_s: float = 0.0
-    checked_s: float = 0.0
-    edges: float = 0.0
 
 
 class StandingObjects:
@@ -103,6 +30,9 @@ class StandingObjects:
         self._least_area_px = least_area_px
         self._under_people_s = np.zeros(watched.shape, np.float32)
         self._look_s = np.zeros(watched.shape, np.float32)
+        self._seen_s = np.full(watched.shape, -np.inf)
+        self._before_s = np.full(watched.shape, -np.inf)
+        self._uncovered = np.zeros(watched.shape, bool)
         self._last_s: float | None = None
         side_px = float(np.sqrt(np.median(least_area_px[ground]))) if ground.any() else 5.0
         close_px = max(5, round(rules.close_share * side_px)) | 1
@@ -118,17 +48,20 @@ class StandingObjects:
             held = cv2.dilate(held.view(np.uint8), self._margin) > 0
         return held
 
-    def observe(self, background: Background, look: Look, changed: Mask, hidden: Mask, now_s: float) -> None:
+    def observe(
+        self, background: Background, look: Look, changed: Mask, hidden: Mask, still: Mask, now_s: float
+    ) -> None:
         """Bring the things up to date after ``background`` has taken in a frame.
 
-        ``look`` is the frame's, ``changed`` what ``background`` says shows a thing, ``hidden`` where people are.
+        ``look`` is the frame's, ``changed`` what ``background`` says shows a thing, ``hidden`` where people are,
+        ``still`` where people are who look as they have looked.
         """
         elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
-        self._count_people(background, hidden, now_s, elapsed_s)
-        settled = background.has_settled(now_s)
+        self._count_people(background, hidden, still, now_s, elapsed_s)
+        kept = background.has_kept(now_s)
         for thing in self.objects:
-            self._review(thing, background, look, settled, changed, hidden, now_s, elapsed_s)
+            self._review(thing, background, look, kept, changed, hidden, now_s, elapsed_s)
         self.objects = [thing for thing in self.objects if thing.state is not StayState.ABSENT]
         for thing in list(self.objects):
             due = thing.standing and now_s - thing.checked_s >= self.rules.check_s
@@ -136,14 +69,23 @@ class StandingObjects:
                 thing.checked_s = now_s
                 if not self._lay_ghost(thing, background):
                     self.objects.remove(thing)
-        self._match(background, settled & changed & self._watched, now_s)
+        self._match(background, changed & self._watched, kept, hidden, now_s)
+
+    def is_doubtful(self, thing: StandingObject, now_s: float) -> bool:
+        """Whether nobody can tell now if a thing stands there: it has only come, or is just being moved."""
+        unseen_s = now_s - thing.shown_s
+        if not thing.standing:
+            # Seen once in pictures minutes apart it is more likely the sun than a thing.
+            known = thing.shown > 1 or now_s - thing.look_s <= self.rules.patience_s
+            return known and not (thing.person or thing.moves) and unseen_s < self.rules.doubt_s
+        return now_s - thing.doubted_s < self.rules.doubt_s or unseen_s >= self.rules.unseen_s - 1e-6
 
     def _review(
         self,
         thing: StandingObject,
         background: Background,
         look: Look,
-        settled: Mask,
+        kept: Mask,
         changed: Mask,
         hidden: Mask,
         now_s: float,
@@ -155,7 +97,7 @@ class StandingObjects:
         to_ground = np.abs(now - background.background[part]).sum(axis=2)
         to_thing = np.abs(now - thing.look).sum(axis=2)
         seen = ~hidden[part]
-        bare = settled[part] & ~changed[part] & seen & (to_ground < to_thing)
+        bare = kept[part] & ~changed[part] & seen & (to_ground < to_thing)
         remaining = mask & ~bare
         left = int(np.count_nonzero(remaining))
         if left < self.rules.gone_share * thing.first_area_px:
@@ -170,18 +112,21 @@ class StandingObjects:
         alike = background.alike(likeness, thing.look, self.rules.like_slack) & visible
         shown = int(np.count_nonzero(visible))
         other = np.count_nonzero(alike) < self.rules.like_share * shown
-        restless = np.count_nonzero(settled[part] & visible) < self.rules.calm_share * shown
+        restless = np.count_nonzero(kept[part] & visible) < self.rules.calm_share * shown
         strange = bool(shown > self.rules.hidden_share * left and (other or restless))
         edges = outline_strength(thing.region, look, ~hidden)
         strange = strange or (edges is not None and edges < self.rules.edge_share * thing.edges)
         covered = shown < (1 - self.rules.hidden_share) * left
         if strange:
             thing.other_s += elapsed_s
+            thing.doubted_s = now_s - self.rules.doubt_s / 2
         elif not covered:
             thing.other_s = 0.0
         if thing.other_s >= self.rules.other_s:
             thing.state = StayState.ABSENT
             return
+        if not strange and shown > self.rules.glimpse_share * left:
+            thing.shown_s = now_s
         if strange or covered:
             thing.state = StayState.OCCLUDED
         else:
@@ -191,41 +136,49 @@ class StandingObjects:
             dy, dx = region.y - thing.region.y, region.x - thing.region.x
             height, width = region.mask.shape
             thing.look = thing.look[dy : dy + height, dx : dx + width].copy()
-            thing.region, thing.version = region, thing.version + 1
+            thing.region, thing.version, thing.doubted_s = region, thing.version + 1, now_s
             # Its new border runs through it where a part of it left: what is there now is what to compare with.
             thing.edges = min(thing.edges, outline_strength(region, look) or 0.0)
 
-    def _match(self, background: Background, shown: Mask, now_s: float) -> None:
+    def _match(self, background: Background, changed: Mask, kept_look: Mask, hidden: Mask, now_s: float) -> None:
         standing = [thing for thing in self.objects if thing.standing]
         candidates = [thing for thing in self.objects if not thing.standing]
-        taken = np.zeros(shown.shape, bool)
+        taken = np.zeros(changed.shape, bool)
         for thing in standing:
             thing.region.add_to(taken)
         kept = list(standing)
-        for region in self._regions(shown & ~taken):
-            same = [old for old in candidates if self._keeps_place(old, region)]
+        judged = kept_look & ~hidden
+        changed = changed & ~taken
+        # What was just uncovered has not kept its look either, but does not move for that.
+        labels = cv2.connectedComponents(self._closed(changed & (kept_look | ~(hidden | self._uncovered))))[1]
+        sizes = np.bincount(labels.ravel())
+        for region in self._regions(changed & kept_look):
+            same = [old for old in candidates if self._keeps_place(old, region, judged)]
             if same:
                 thing = max(same, key=lambda old: old.anchor.iou(region))
                 candidates.remove(thing)
                 thing.region, thing.last_observed_s, thing.state = region, now_s, StayState.OBSERVED
+                thing.version += 1
             else:
-                since_s = float(np.median(background.settled_since_s[region.part][region.mask]))
-                thing = StandingObject(
-                    self.next_id,
-                    region,
-                    region,
-                    _NO_LOOK,
-                    0,
-                    since_s,
-                    now_s - background.rules.settle_s,
-                    now_s,
-                    StayState.OBSERVED,
-                    standing=False,
-                )
-                self.next_id += 1
+                thing = self._candidate(region, background, judged, now_s)
             thing.first_area_px = region.area
             thing.look = background.settled[region.part].copy()
-            waits = now_s - thing.first_seen_s < self.rules.stand_s - 1e-6 or self._is_person(region)
+            thing.person = self._is_person(region)
+            in_sight = region.count_in(hidden) < self.rules.hidden_share * region.area
+            if in_sight:
+                thing.shown_s, thing.shown = now_s, thing.shown + 1
+            inside = labels[region.part][region.mask & (labels[region.part] > 0)]
+            whole = sizes[np.bincount(inside).argmax()] if len(inside) else region.area
+            placed_s = now_s - thing.first_seen_s + 1e-6
+            thing.moves = placed_s < self.rules.patience_s and region.area < self.rules.still_share * whole
+            waits = (
+                not in_sight
+                or thing.shown < 2
+                or thing.person
+                or thing.moves
+                or now_s - thing.look_s < self.rules.stand_s - 1e-6
+                or placed_s < self.rules.place_s
+            )
             if waits or self._rises(thing, standing, background):
                 kept.append(thing)
         # A candidate that is hidden for a moment is waited for.
@@ -233,14 +186,43 @@ class StandingObjects:
         kept.sort(key=lambda thing: (not thing.standing, -thing.region.area, thing.object_id))
         self.objects = sorted(kept[: self.rules.most_objects], key=lambda thing: thing.object_id)
 
-    def _keeps_place(self, candidate: StandingObject, region: Patch) -> bool:
-        foot, height = candidate.anchor.box[3], candidate.anchor.mask.shape[0]
-        moved = abs(region.box[3] - foot) > max(self.rules.foot_px, self.rules.foot_share * height)
-        return not moved and candidate.anchor.iou(region) >= self.rules.keep_iou
+    def _candidate(self, region: Patch, background: Background, judged: Mask, now_s: float) -> StandingObject:
+        look_s = float(np.median(background.settled_since_s[region.part][region.mask]))
+        before_s = float(np.median(self._before_s[region.part][region.mask]))
+        since_s = max((look_s + min(before_s, look_s)) / 2, look_s - self.rules.hidden_arrival_s)
+        self.next_id += 1
+        return StandingObject(
+            object_id=self.next_id - 1,
+            region=region,
+            anchor=region,
+            look=_NO_LOOK,
+            first_area_px=0,
+            since_s=since_s,
+            look_s=look_s,
+            first_seen_s=now_s,
+            last_observed_s=now_s,
+            state=StayState.OBSERVED,
+            standing=False,
+            judged=judged,
+        )
+
+    def _keeps_place(self, candidate: StandingObject, region: Patch, judged: Mask) -> bool:
+        """True if a region is where a candidate was first seen, as far as both could be seen then and now."""
+        both = judged if candidate.judged is None else judged & candidate.judged
+        before = candidate.anchor.kept(both[candidate.anchor.part])
+        now = region.kept(both[region.part])
+        if not before.area or not now.area:
+            return candidate.anchor.iou(region) >= self.rules.keep_iou
+        foot, height = before.box[3], before.mask.shape[0]
+        moved = abs(now.box[3] - foot) > max(self.rules.foot_px, self.rules.foot_share * height)
+        return not moved and before.iou(now) >= self.rules.keep_iou
+
+    def _closed(self, shown: Mask) -> NDArray[np.uint8]:
+        closed = cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close)
+        return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
 
     def _regions(self, shown: Mask) -> list[Patch]:
-        closed = cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close)
-        closed = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+        closed = self._closed(shown)
         contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         regions = []
         for contour in contours:
@@ -250,27 +232,46 @@ class StandingObjects:
         return regions
 
     def _joins(self, region: Patch, standing: list[StandingObject], background: Background) -> bool:
-        """True if the region is a small part of a thing it touches; the thing then has it."""
-        grown = Patch(region.x - 2, region.y - 2, cv2.dilate(np.pad(region.mask, 2).astype(np.uint8), _TOUCH) > 0)
+        """True if the region is a part of a thing it touches; the thing then has it."""
         for thing in standing:
-            small = region.area < self.rules.same_thing_share * thing.region.area
-            if small and thing.state is StayState.OBSERVED and thing.region.shared(grown):
-                thing.region = thing.region.joined(region)
-                thing.look = background.settled[thing.region.part].copy()
-                thing.first_area_px = max(thing.first_area_px, thing.region.area)
-                thing.edges = outline_strength(thing.region, background.settled) or 0.0
-                thing.version += 1
-                return True
+            if thing.state is not StayState.OBSERVED or not self._is_part(region, thing):
+                continue
+            thing.region = thing.region.joined(region)
+            thing.look = background.settled[thing.region.part].copy()
+            thing.first_area_px = max(thing.first_area_px, thing.region.area)
+            thing.edges = outline_strength(thing.region, background.settled) or 0.0
+            thing.version += 1
+            return True
         return False
 
-    def _count_people(self, background: Background, hidden: Mask, now_s: float, elapsed_s: float) -> None:
-        """Keep, for each pixel, the share of the last seconds of its present look in which people covered it."""
+    def _is_part(self, region: Patch, thing: StandingObject) -> bool:
+        """True if a region touches a thing and is small beside it, or lies where it was hidden when it was found."""
+        seam = Patch(region.x - 2, region.y - 2, cv2.dilate(np.pad(region.mask, 2).astype(np.uint8), _TOUCH) > 0)
+        touching = thing.region.shared(seam)
+        if not touching:
+            return False
+        if region.area < self.rules.same_thing_share * thing.region.area:
+            return True
+        if thing.judged is None:
+            return False
+        near = cv2.dilate(np.pad(thing.region.mask, 3).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+        border = np.zeros(thing.judged.shape, bool)
+        Patch(region.x, region.y, region.mask).add_to(border)
+        border &= _whole(Patch(thing.region.x - 3, thing.region.y - 3, near), border.shape)
+        hidden = int(np.count_nonzero(border & ~thing.judged))
+        return hidden >= self.rules.seam_share * max(int(np.count_nonzero(border)), 1)
+
+    def _count_people(self, background: Background, hidden: Mask, still: Mask, now_s: float, elapsed_s: float) -> None:
+        """Keep, for each pixel, the share of the last seconds of its look in which people who stand covered it."""
         kept = np.float32(np.exp(-elapsed_s / self.rules.person_memory_s))
         for seconds in (self._under_people_s, self._look_s):
             seconds *= kept
-        self._look_s += np.float32(elapsed_s)
-        self._under_people_s += np.float32(elapsed_s) * hidden
+        self._look_s += np.float32(elapsed_s) * (still | ~hidden)
+        self._under_people_s += np.float32(elapsed_s) * still
         fresh = (background.settled_since_s == now_s) & ~hidden
+        self._before_s[fresh] = self._seen_s[fresh]
+        self._uncovered[fresh] = self._seen_s[fresh] < now_s - elapsed_s - 1e-6
+        self._seen_s[~hidden] = now_s
         self._under_people_s[fresh], self._look_s[fresh] = 0, 0
 
     def _is_person(self, region: Patch) -> bool:
@@ -316,3 +317,13 @@ class StandingObjects:
 
 _NO_LOOK: Look = np.zeros((0, 0, 3), np.float32)
 _TOUCH = np.ones((5, 5), np.uint8)
+
+
+def _whole(patch: Patch, shape: tuple[int, ...]) -> Mask:
+    """A patch, which may stick out, as a mask of the whole raster."""
+    rows, columns = shape
+    x1, y1, x2, y2 = patch.box
+    whole = np.zeros((rows, columns), bool)
+    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, columns), min(y2, rows)
+    whole[top:bottom, left:right] = patch.mask[top - y1 : bottom - y1, left - x1 : right - x1]
+    return whole

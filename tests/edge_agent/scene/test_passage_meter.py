@@ -128,9 +128,15 @@ def test_people_who_hide_a_thing_do_not_clear_it() -> None:
     watch.show(deck.picture(), 6)
     before = watch.show(deck.picture(CRATE), 5)
     crowd = [person(0.3, 8.6), person(0.8, 8.5), person(1.3, 8.6)]
-    passage = watch.show(deck.picture(CRATE, *((body, (50, 50, 90)) for body in crowd)), 30, detected(*crowd))
+    hidden = deck.picture(CRATE, *((body, (50, 50, 90)) for body in crowd)), detected(*crowd)
+    passage = watch.show(hidden[0], 2, hidden[1])
     assert width(passage) == pytest.approx(width(before), abs=0.05)
     assert passage.obstacles[0].state is StayState.OCCLUDED
+    passage = watch.show(hidden[0], 28, hidden[1])
+    assert passage.clear_width.width_m is None
+    assert passage.at_least_m == pytest.approx(width(before), abs=0.05)
+    assert passage.at_most_m == pytest.approx(4.0, abs=0.01)
+    assert width(watch.show(deck.picture(CRATE), 2)) == pytest.approx(width(before), abs=0.05)
 
 
 def test_standing_people_are_counted_and_walkers_are_not() -> None:
@@ -238,12 +244,17 @@ def test_the_same_pictures_give_the_same_measurements() -> None:
 def test_a_day_of_light_never_narrows_an_empty_deck() -> None:
     deck, watch = Deck(), Watch(120.0)
     watch.show(deck.picture(light=0.6), 600)
+    unknown = 0
     for step in range(120):
         edge = 4.0 * step / 120
         shade = [(edge - 0.6, 6.0), (edge, 6.0), (edge, 17.5), (edge - 0.6, 17.5)]
         cloud = 0.75 if step in (40, 41, 42, 80) else 1.0
         light = cloud * (0.6 + 0.5 * float(np.sin(np.pi * step / 120)))
-        assert width(watch.show(deck.picture(shadows=(shade,), light=light), 120)) > 3.7
+        passage = watch.show(deck.picture(shadows=(shade,), light=light), 120)
+        unknown += passage.clear_width.width_m is None
+        assert passage.at_most_m == pytest.approx(4.0, abs=0.01)
+        assert (passage.clear_width.width_m or 4.0) > 3.7
+    assert unknown <= 3
 
 
 def made_scene(path: Path) -> tuple[dict, PassageZone, Calibration]:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from edge_agent.scene.background import Background
-from edge_agent.scene.standing_objects import StandingObject, StandingObjects
+from edge_agent.scene.standing_object import StandingObject
+from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.stay import StayState
 from tests.edge_agent.scene.made_deck import DECK_PX, SIZE, Deck, cuboid, person, silhouette
 
@@ -32,7 +33,8 @@ class Scene:
         for _ in range(round(seconds / self.period_s)):
             look = self.background.observe(picture, hidden, self.objects.held(), watched, self.now_s)
             changed = self.background.shows_thing()
-            self.objects.observe(self.background, look, changed, hidden, self.now_s)
+            still = hidden & self.background.alike(look, self.background.settled, 2.0)
+            self.objects.observe(self.background, look, changed, hidden, still, self.now_s)
             self.background.absorb(self.objects.held(), changed, watched, self.now_s, self.period_s)
             self.now_s += self.period_s
         return [thing for thing in self.objects.objects if thing.standing]
