@@ -33,8 +33,9 @@ class Passage:
 
     ``at_least_m`` and ``at_most_m`` bound the width where nobody can tell it (a thing has only come, or is just being
     taken away); they are the width itself where it is measured, and None while the camera cannot see.
-    ``narrowed_since`` holds pairs of a media time and the width that was left once the things that have stood since then, or longer,
-    stood there; the width falls from pair to pair.
+    ``narrowed_since`` holds pairs of a media time and the width that was left once the things that have stood since
+    then, or longer, stood there; the width falls from pair to pair.
+
     ``standing_people`` counts people who keep their place; ``crowd_density`` is how many of them stand on a square
     metre where they stand closest. ``narrowest_px`` is where the widest path is narrowest, two border points in
     pixels, for drawing; ``path_px`` the path itself. ``obstacles`` are the things that stand in it.

@@ -204,6 +204,12 @@ def _from_points(config: CalibrationConfig) -> Calibration:
             f"the calibration puts point {number} on the far side of the horizon: its pixels and metres belong to "
             f"different points, or two points are swapped"
         )
+    if np.linalg.det(homography) > 0:
+        raise CalibrationError(
+            "the calibration's ground is a mirror image: seen from above, its points go round the other way than in "
+            "the picture. Points are swapped left for right, or its axes are left-handed: with x to the right, y must "
+            "point away from the camera"
+        )
     jacobian = _pixels_per_parameter(homography, metres)
     covariance = np.asarray(np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-13, hermitian=True), np.float64)
     covariance = covariance * LIMITS.click_px**2

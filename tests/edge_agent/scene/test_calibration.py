@@ -150,6 +150,26 @@ def test_two_swapped_points_are_refused() -> None:
         Calibration.from_config(points_config(pixels, DECK))
 
 
+@pytest.mark.parametrize(
+    "mirrored",
+    [
+        pytest.param([(4.0 - x, y) for x, y in DECK], id="left for right"),
+        pytest.param([(x, 14.0 - y) for x, y in DECK], id="y towards the camera"),
+        pytest.param([(y, x) for x, y in DECK], id="x and y exchanged"),
+    ],
+)
+@pytest.mark.parametrize("yaw_deg", [-25.0, 3.0])
+def test_a_mirror_image_of_the_ground_is_refused(mirrored: list[tuple[float, float]], yaw_deg: float) -> None:
+    with pytest.raises(CalibrationError, match=r"mirror image.*y must point away from the camera"):
+        Calibration.from_config(points_config(project(camera(yaw_deg), DECK), mirrored))
+
+
+def test_the_same_point_twice_is_refused() -> None:
+    metres = [(0.0, 0.0), (0.0, 0.0), (4.0, 14.0), (0.0, 14.0)]
+    with pytest.raises(CalibrationError, match="do not fix the ground"):
+        Calibration.from_config(points_config(project(camera(), metres), metres))
+
+
 def test_a_wrong_measurement_among_many_is_refused_by_name() -> None:
     metres = [(x, y) for x in (0.0, 4.0) for y in (0.0, 7.0, 14.0)]
     pixels = project(camera(), metres)
@@ -158,8 +178,8 @@ def test_a_wrong_measurement_among_many_is_refused_by_name() -> None:
         Calibration.from_config(points_config(pixels, told))
 
 
-def test_axes_that_turn_the_other_way_measure_the_same() -> None:
-    turned = [(y, x) for x, y in DECK]
+def test_axes_that_point_elsewhere_measure_the_same() -> None:
+    turned = [(y - 3.0, 2.0 - x) for x, y in DECK]
     found = Calibration.from_config(points_config(project(camera(), DECK), turned))
     ends = found.to_ground(project(camera(), [(0.6, 7.0), (2.1, 7.0)]))
     assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(1.5)
