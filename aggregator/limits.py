@@ -12,8 +12,8 @@ MAX_UPLOADS = 8
 """Pictures of one agent at one time: it sends one, and those whose connections died may not be missed yet."""
 CALL_BYTES = 4096
 """What a call about a picture costs beside its bytes: it looks at files."""
-RENEWALS, RENEWALS_PER_HOUR = 30, 30
-"""Certificates: an agent asks once in a fortnight. Each is signed, and remembered until it ends."""
+RENEWALS, RENEWALS_PER_HOUR = 30, 2
+"""Certificates at once, and after that: an agent asks once in a fortnight. Each is remembered until it ends."""
 AHEAD_S = 1.0
 """A pause lasts until the agent may send for so long again, so that it is not told to pause after each batch."""
 _FORGET_ABOVE = 1024

@@ -20,8 +20,9 @@ from edge_agent.uplink import Uplink, UplinkSettings
 from tests.aggregator.harness import event
 from tests.end_to_end.identities import TlsAggregator, serving_tls
 from tests.hostile.proxy import ACKS_LOST, DELAYED, DOWN, GOOD, HALF_OPEN, TRICKLING, Link, Proxy, proxy_to
-from tests.hostile.scale import LONG
+from tests.hostile.scale import LONG, TIMEOUT_S
 
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
 SETTINGS = UplinkSettings(
     connect_timeout_s=2.0,
     welcome_timeout_s=2.0,

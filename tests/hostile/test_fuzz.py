@@ -8,6 +8,7 @@ from collections import Counter
 from itertools import cycle, islice
 from pathlib import Path
 
+import pytest
 from sqlalchemy.engine import make_url
 
 from aggregator.records import Batch, Entry, Opened, Opening, Stored
@@ -17,9 +18,10 @@ from tests.hostile.corpus import EPOCH, hello, on_a_stream, questions, uploads
 from tests.hostile.fuzzing import Fuzzer
 from tests.hostile.mutation import Mutator, fields_of, varint
 from tests.hostile.reading import read
-from tests.hostile.scale import CHECKED_MESSAGES, LONG, SENT_MESSAGES
+from tests.hostile.scale import CHECKED_MESSAGES, LONG, SENT_MESSAGES, TIMEOUT_S
 from tests.hostile.victim import Victim, WellBehaved, p99, victim_in
 
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
 SEED = 20260512
 AGENTS = 4
 ROUNDS = 10 if LONG else 4

@@ -11,15 +11,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import grpc
+import pytest
 
 from edge_agent.enrollment import Token, enroll
 from edge_agent.identity import Identity
 from tests.end_to_end.identities import Stream, utc_now
 from tests.hostile import http2
 from tests.hostile.hostile_clients import Hostile, ssl_context
-from tests.hostile.scale import HOSTILE_CLIENTS, LONG
+from tests.hostile.scale import HOSTILE_CLIENTS, LONG, TIMEOUT_S
 from tests.hostile.victim import CONFIG, Victim, WellBehaved, p99, victim_in
 
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
 SEED = 20260513
 ROUNDS = 10 if LONG else 2
 MAX_GROWTH_MIB = 48.0
