@@ -23,14 +23,14 @@ Sums = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One page as a transaction left it; ``sums`` are those it says, ``content`` what they are taken over."""
+    """One page as a transaction left it; ``sums`` are those it says, taken over ``head`` and then ``image``."""
 
     page: int
     is_commit: bool
     salts: Sums
     sums: Sums
-    content: bytes
-    image: bytes
+    head: memoryview
+    image: memoryview
 
 
 def has_lost_commits(file: Path, page_bytes: int) -> bool:
@@ -38,7 +38,7 @@ def has_lost_commits(file: Path, page_bytes: int) -> bool:
     journal = file.with_name(f"{file.name}-wal")
     if not journal.is_file():
         return False
-    data = journal.read_bytes()
+    data = memoryview(journal.read_bytes())
     if len(data) < _HEADER.size + _FRAME.size + page_bytes:
         return False
     magic, _, _, _, *salts, first, second = _HEADER.unpack_from(data)
@@ -59,11 +59,11 @@ def _is_empty(file: Path) -> bool:
     return not file.exists() or file.stat().st_size == 0
 
 
-def _frames(data: bytes, page_bytes: int) -> Iterator[_Frame]:
+def _frames(data: memoryview, page_bytes: int) -> Iterator[_Frame]:
     for start in range(_HEADER.size, len(data) - _FRAME.size - page_bytes + 1, _FRAME.size + page_bytes):
         page, pages, salt_1, salt_2, first, second = _FRAME.unpack_from(data, start)
         image = data[start + _FRAME.size : start + _FRAME.size + page_bytes]
-        yield _Frame(page, pages > 0, (salt_1, salt_2), (first, second), data[start : start + 8] + image, image)
+        yield _Frame(page, pages > 0, (salt_1, salt_2), (first, second), data[start : start + 8], image)
 
 
 def _behind_damage(frames: list[_Frame], generation: Sums, seed: Sums | None, swap: bool) -> list[_Frame]:
@@ -76,7 +76,7 @@ def _behind_damage(frames: list[_Frame], generation: Sums, seed: Sums | None, sw
     before, is_sound, after_commit, found = seed, True, False, False
     for frame in frames:
         is_ours = frame.salts == generation  # what was there before the journal last began anew is not
-        linked = is_ours and before is not None and _sums(frame.content, before, swap) == frame.sums
+        linked = is_ours and before is not None and _frame_sums(frame, before, swap) == frame.sums
         before = frame.sums
         is_sound = is_sound and linked
         if is_sound:
@@ -99,8 +99,13 @@ def _page(file: Path, number: int, page_bytes: int) -> bytes:
         return opened.read(page_bytes)
 
 
-def _sums(data: bytes, seed: Sums, swap: bool) -> Sums:
-    words = array("I", data)
+def _frame_sums(frame: _Frame, seed: Sums, swap: bool) -> Sums:
+    return _sums(frame.image, _sums(frame.head, seed, swap), swap)
+
+
+def _sums(data: memoryview, seed: Sums, swap: bool) -> Sums:
+    words = array("I")
+    words.frombytes(data)
     if swap != (struct.pack("=I", 1)[0] == 1):
         words.byteswap()
     first, second = seed
