@@ -25,6 +25,8 @@ _DEVICES = {"cuda": Path("/dev/nvidia0"), "vaapi": Path("/dev/dri/renderD128"), 
 """Hardware decoders that FFmpeg may have been built with, and what there is when the hardware is there too."""
 _CAREFUL = {"err_detect": "crccheck+bitstream+buffer+explode"}
 """A decoder that conceals damage makes pictures that show things that are not there: it is to say so instead."""
+_CAREFUL_CODECS = ("h264", "hevc")
+"""Others are not asked: FFmpeg's own JPEG of RTP (RFC 2435) is refused so, and one that lacks a packet never comes."""
 _RELENT_AFTER = 5
 """So many damaged pictures and no whole one over a network that loses nothing: the camera's encoder bends the rules."""
 
@@ -40,7 +42,8 @@ class Decoder:
         self._context: VideoCodecContext = stream.codec_context
         self._context.thread_type = "SLICE"
         self._context.thread_count = 1
-        self._context.options = dict(_CAREFUL)
+        if self._context.name in _CAREFUL_CODECS:
+            self._context.options = dict(_CAREFUL)
         self._may_relent = may_relent
         self._refused = 0
         self._lock = Lock()

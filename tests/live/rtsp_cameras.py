@@ -1,7 +1,8 @@
 """An RTSP server with a camera for each file, run by Debian's Python: python3 rtsp_cameras.py PORT '{"/gate": {}}'.
 
-A camera is {"file": PATH, "codec": "h264" | "h265" | "jpeg"}, with "user" and "password" if it asks for them. Prints
-the port when it listens. A camera begins anew when its first client comes, and is the same for all that come then.
+A camera is {"file": PATH, "codec": "h264" | "h265" | "jpeg"}, with "user" and "password" if it asks for them, and
+"udp_only" if it knows no TCP. Prints the port when it listens. A camera begins anew when its first client comes, and
+is the same for all that come then.
 """
 
 import json
@@ -40,6 +41,8 @@ def main() -> None:
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(launch_line(camera))
         factory.set_shared(True)
+        if camera.get("udp_only"):
+            factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
         if "user" in camera:
             guarded = True
             token = GstRtspServer.RTSPToken()

@@ -71,6 +71,28 @@ def test_a_stream_that_stalls_is_given_up_in_time_and_opened_anew(street: Path, 
         source.stop()
 
 
+def test_motion_jpeg_over_rtsp_and_a_camera_that_knows_no_tcp(tmp_path: Path, street: Path, rtsp: Any) -> None:
+    motion = films.film(tmp_path / "motion.mkv", codec="mjpeg", seconds=30)
+    port = rtsp(
+        {
+            "/motion": {"file": str(motion), "codec": "jpeg"},
+            "/udp": {"file": str(street), "codec": "h264", "udp_only": True},
+        }
+    ).port
+    for path in ("motion", "udp"):
+        source = open_live(CameraConfig("gate", f"rtsp://127.0.0.1:{port}/{path}", period_s=1.0))
+        source.start()
+        try:
+            frame = _take(source, 15)
+            assert frame is not None
+            assert frame.image.shape == (360, 640, 3)
+            assert (
+                source.counts.frames_broken <= 1
+            )  # of the first picture a slice may have come before it was asked for
+        finally:
+            source.stop()
+
+
 def test_the_cameras_own_clock_says_when_a_picture_was_taken(street: Path, rtsp: Any) -> None:
     port = rtsp({"/street": {"file": str(street), "codec": "h264"}}).port
     source = open_live(CameraConfig("gate", f"rtsp://127.0.0.1:{port}/street", period_s=1.0))
