@@ -75,7 +75,8 @@ def test_a_value_out_of_its_bounds_is_named(message: Any, said: str) -> None:
 
 def test_what_agents_say_is_within_the_bounds() -> None:
     check(
-        camera(zones=[{"zone_id": "kerb", "open_incidents": 3}], stays=[{"stay_id": "1"}], frames_analysed=2**63 - 1), NOW
+        camera(zones=[{"zone_id": "kerb", "open_incidents": 3}], stays=[{"stay_id": "1"}], frames_analysed=2**63 - 1),
+        NOW,
     )
     check(ingest_pb2.Hello(agent_id="box-1", epoch=bytes(16), lowest_unacked_seq=1, next_seq=1), NOW)
 
