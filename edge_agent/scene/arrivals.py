@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.scene.boxes import covered_by_all, iou, root_area, shared_of_smaller
+from edge_agent.scene.boxes import covered_by_all, iou, iou_of, root_area, shared_of_smaller
 from edge_agent.scene.look_back import APART_S, LookBack
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.now import Now
 from edge_agent.scene.place import Place, Sighting
-from edge_agent.scene.stay import StayState
+from edge_agent.scene.stay import Box, StayState
 from edge_agent.scene.usual_size import UsualSizes
 
 EDGE_PX = 2
@@ -47,6 +47,8 @@ class Arrivals:
             return None  # what it looked like before cannot make it more
         alike = []
         if place.picture is not None:
+            if self._past.steadiness(place.picture, place.box, start_s, rules.moving_appearance) < rules.steady_share:
+                return None
             alike = self._past.alike(place.picture, place.box, start_s - APART_S, rules.sure_appearance)
         detected = {sighting.at_s for sighting in place.sightings if sighting.box is not None}
         share = len(seen) / (len(since) + len([at_s for at_s in alike if at_s not in detected]))
@@ -106,14 +108,28 @@ class Arrivals:
         best = int(overlap.argmax())
         return others[best] if overlap[best] >= self._rules.same_thing_iou else None
 
+    def seen_anew(self, place: Place, start_s: float, places: list[Place], now: Now) -> Place | None:
+        """The thing lost from sight that the candidate is: its place looked as it does when that was last observed."""
+        for other in places:
+            lost = other.standing and other.last_observed_s < now.at_s
+            if lost and start_s < other.last_observed_s and self._of_it(place.box, other.box):
+                return other
+        return None
+
     def part_of_known(self, place: Place, places: list[Place]) -> bool:
         """True if something stands there that looks as it did before: whatever had come would show in its picture."""
-        rules = self._rules
         return any(
             other.standing
             and other.state is StayState.OBSERVED
             and other.steady_since_s < place.first_seen_s
-            and shared_of_smaller(place.box, other.box) >= rules.part_covered
-            and 1 / rules.part_size <= (root_area(other.box) / root_area(place.box)) ** 2 <= rules.part_size
+            and self._of_it(place.box, other.box)
             for other in places
         )
+
+    def _of_it(self, box: Box, known: Box) -> bool:
+        """True if a box is a sight of a known thing, or of a part of it, as far as boxes tell."""
+        rules = self._rules
+        if iou_of(box, known) >= rules.match_iou:
+            return True
+        part = 1 / rules.part_size <= (root_area(known) / root_area(box)) ** 2 <= rules.part_size
+        return part and shared_of_smaller(box, known) >= rules.part_covered

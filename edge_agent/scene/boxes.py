@@ -75,3 +75,8 @@ def shared_of_smaller(box: Box, other: Box) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     return width * height / min(root_area(box) ** 2, root_area(other) ** 2)
+
+
+def iou_of(box: Box, other: Box) -> float:
+    """``iou`` of two boxes."""
+    return float(iou(np.array([box], np.float32), np.array([other], np.float32))[0, 0])

@@ -9,8 +9,8 @@ LONG_HIDDEN_S = 100.0
 
 
 def in_doubt(place: Place, at_s: float) -> bool:
-    """True if what stands there looks gone, or replaced: only the detector may confirm that."""
+    """True if what stands there looks gone: only the detector may confirm that."""
     if not place.standing:
         return False
     hidden_s = 0.0 if place.missing_since_s is None else at_s - place.missing_since_s
-    return place.missing_sightings > 0 or place.stranger_sightings > 0 or hidden_s >= LONG_HIDDEN_S
+    return place.missing_sightings > 0 or hidden_s >= LONG_HIDDEN_S

@@ -31,6 +31,11 @@ class LookBack:
         """Times before ``before_s``, oldest first, at which ``box`` looked like ``picture``."""
         return [at_s for at_s, table in self._frames if at_s < before_s and table.similarity(picture, box) >= least]
 
+    def steadiness(self, picture: Picture, box: Box, from_s: float, least: float) -> float:
+        """Share of the frames from ``from_s`` on in which ``box`` looked like ``picture``; 1 if there are none."""
+        alike = [table.similarity(picture, box) >= least for at_s, table in self._frames if at_s >= from_s]
+        return sum(alike) / len(alike) if alike else 1.0
+
     def watched_s(self, from_s: float, to_s: float, gap_s: float) -> float:
         """How much of a time the camera could see: without what lies between frames further apart than ``gap_s``."""
         times = [from_s, *(at_s for at_s, _ in self._frames if from_s < at_s < to_s), to_s]

@@ -22,6 +22,7 @@ from edge_agent.scene.boxes import (
     covered,
     intersections,
     iou,
+    iou_of,
     root_area,
     shared_of_smaller,
     strayed,
@@ -69,7 +70,8 @@ class SceneMemory:
                 self._pass_unknown(place, elapsed_s)
             now.elapsed_s = 0.0
         self._arrivals.learn(now)
-        matches = match(self.places, now.boxes, now.detections, self._rules)
+        others = {index for index, place in enumerate(self.places) if self._looks_other(place, now)}
+        matches = match(self.places, now.boxes, now.detections, self._rules, others)
         ended: list[Stay] = []
         kept: list[Place] = []
         for index, place in enumerate(self.places):
@@ -134,17 +136,20 @@ class SceneMemory:
         if similarity >= self._appearance_needed(place):
             self._observed(place, similarity, now)
             place.likeness_s, place.broken = now.at_s, False
-            place.stranger, place.stranger_sightings = None, 0
             place.sightings.append(Sighting(now.at_s, None, 0.0, now.elapsed_s, StayState.OBSERVED))
             return True
         if not place.standing:
-            place.missing_sightings += 1
             place.pending_s += now.elapsed_s
-            hidden = self._hidden(place, matches, now)
-            return (
-                hidden or place.missing_sightings < 2
-            ) and now.at_s - place.last_observed_s < self._rules.candidate_s
+            recent = now.at_s - place.last_observed_s < self._rules.candidate_s
+            return recent and self._hidden(place, matches, now)  # seen without it: if it comes, it comes later
         return self._missed(place, matches, now)
+
+    def _looks_other(self, place: Place, now: Now) -> bool:
+        """True if what is seen in a place after a break cannot be what stood there: it may have been replaced."""
+        if not place.standing or not place.broken or place.picture is None:
+            return False
+        needed = self._rules.other_appearance + (self._rules.doubt if place.missing_sightings else 0.0)
+        return now.similarity(place) < needed
 
     def _appearance_needed(self, place: Place) -> float:
         """Similarity that keeps an undetected thing; more for one that the detector has never lost before."""
@@ -154,9 +159,7 @@ class SceneMemory:
 
     def _detected(self, place: Place, found: int, similarity: float, now: Now) -> bool:
         rules = self._rules
-        doubted = place.stranger_sightings > 0 or place.missing_sightings > 0
-        needed = rules.other_appearance + (rules.doubt if doubted else 0.0)
-        stranger = place.broken and place.picture is not None and similarity < needed
+        stranger = place.broken and place.picture is not None and similarity < rules.other_appearance
         if not place.standing:
             place.sightings.append(
                 Sighting(now.at_s, now.box(found), now.score(found), now.elapsed_s, StayState.OBSERVED)
@@ -174,20 +177,8 @@ class SceneMemory:
             place.broken = False
             place.picture = now.picture(place.box)
             return True
-        if stranger:
-            if place.stranger is None or now.table.similarity(place.stranger, place.box) < rules.sure_appearance:
-                place.stranger, place.stranger_since_s, place.stranger_sightings = None, now.at_s, 0
-                place.stranger = now.picture(place.box)
-            place.stranger_sightings += 1
-            place.state = StayState.UNKNOWN
-            place.pending_s += now.elapsed_s
-            if place.stranger_sightings >= rules.replaced_sightings:
-                now.strangers.append((found, place.stranger_since_s))
-                return False
-            return True
         self._observed(place, similarity, now)
         self._count(place, found, now)
-        place.stranger_sightings, place.stranger = 0, None
         place.broken = place.broken and similarity < rules.same_appearance
         weight = rules.box_memory
         old, new = place.box, now.box(found)
@@ -279,6 +270,10 @@ class SceneMemory:
             place.box = place.resting_box()
             if self._arrivals.nothing_new(place, start_s, self.places, now):
                 continue
+            hidden = self._arrivals.seen_anew(place, start_s, self.places, now)
+            if hidden is not None:
+                self._go_on_as(hidden, place, now)
+                continue
             rival = self._arrivals.rival(place, self.places)
             if rival is not None:
                 if rival.state is StayState.OBSERVED and rival.last_observed_s >= now.at_s:
@@ -290,6 +285,15 @@ class SceneMemory:
             self._stand(place, start_s, now)
             ended += self._take_over_parts(place)
         return ended
+
+    def _go_on_as(self, rival: Place, place: Place, now: Now) -> None:
+        """The candidate's place looked as it does when the rival was last observed: it is the rival, seen anew."""
+        self.places.remove(place)
+        self._observed(rival, 1.0, now)
+        rival.misses, rival.best_score = 0, max(rival.best_score, place.best_score)
+        if iou_of(place.box, rival.box) >= self._rules.same_thing_iou:
+            rival.box, rival.broken = place.box, False
+            rival.picture, rival.pictured_s, rival.likeness_s = now.picture(rival.box), now.at_s, now.at_s
 
     def _take_over_parts(self, place: Place) -> list[Stay]:
         """What came to rest together with ``place`` was a part of it: the whole goes on under the first one's id."""
@@ -338,8 +342,7 @@ class SceneMemory:
     def _be_born(self, matches: Matches, now: Now) -> None:
         standing = [place.box for place in self.places if place.standing and place.last_observed_s >= now.at_s]
         taken: Boxes = np.array(standing, np.float32).reshape(-1, 4)
-        births = [(index, now.at_s) for index in matches.unmatched] + now.strangers
-        for index, since_s in births:
+        for index in matches.unmatched:
             box = now.boxes[index : index + 1]
             if len(taken) and (iou(box, taken) >= self._rules.same_thing_iou).any():
                 continue
@@ -350,13 +353,13 @@ class SceneMemory:
             place = Place(
                 stay_id="",
                 box=now.box(index),
-                from_s=since_s,
-                first_seen_s=since_s,
+                from_s=now.at_s,
+                first_seen_s=now.at_s,
                 last_observed_s=now.at_s,
                 open_start=False,
                 picture=now.picture(now.box(index)),
             )
-            place.sightings.append(Sighting(since_s, now.box(index), now.score(index), 0.0, StayState.OBSERVED))
+            place.sightings.append(Sighting(now.at_s, now.box(index), now.score(index), 0.0, StayState.OBSERVED))
             self._count(place, index, now)
             place.part_of_known = self._arrivals.part_of_known(place, self.places)
             self.places.append(place)

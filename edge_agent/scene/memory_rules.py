@@ -80,6 +80,8 @@ class MemoryRules:
     """How much more similarity it takes once the place was seen empty, or with another thing."""
     moving_appearance: float = 0.5
     """Similarity below which two detections in a row at one place are two things, one after the other."""
+    steady_share: float = 0.6
+    """Share of the frames since it came to rest in which a candidate's place must look as now, or it is traffic."""
     move_offset: float = 0.3
     """A detection that strays this far from a place, in units of the thing's size, is of something else."""
     sure_score: float = 0.5
@@ -98,8 +100,6 @@ class MemoryRules:
     """Frames in which a place must be seen without its thing, whatever the sampling period."""
     hidden_s: float = 120.0
     """Longest that something undetected may stand or move before a place until its thing counts as gone."""
-    replaced_sightings: int = 2
-    """Frames in which another thing must be detected in a place to have taken it."""
     candidate_s: float = 4.0
     """Time after which a candidate that is neither detected nor recognised is forgotten."""
     gap_factor: float = 3.0

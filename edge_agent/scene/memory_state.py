@@ -37,8 +37,6 @@ _PLAIN = (
     "missing_since_s",
     "missing_sightings",
     "broken",
-    "stranger_sightings",
-    "stranger_since_s",
 )
 
 

@@ -31,7 +31,6 @@ class Now:
         self.frame = frame
         self.at_s = at_s
         self.elapsed_s = elapsed_s
-        self.strangers: list[tuple[int, float]] = []
         self.shift_px = view.shift_px
         self._gap = gap
         self._before = before

@@ -71,10 +71,6 @@ class Place:
     missing_sightings: int = 0
     broken: bool = False
     """True after any time in which it was not observed, until its appearance is confirmed."""
-    stranger: Picture | None = None
-    """What was detected in its place after a break and looked like another thing."""
-    stranger_sightings: int = 0
-    stranger_since_s: float = 0.0
 
     @property
     def group(self) -> ClassGroup:

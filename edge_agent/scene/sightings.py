@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,13 @@ class Matches:
     unmatched: tuple[int, ...]
 
 
-def match(places: Sequence[Place], boxes: Boxes, detections: Detections, rules: MemoryRules) -> Matches:
-    """Assign detections to places, the best overlap first. ``boxes`` are the detections' in the reference view."""
+def match(
+    places: Sequence[Place], boxes: Boxes, detections: Detections, rules: MemoryRules, others: Collection[int] = ()
+) -> Matches:
+    """Assign detections to places, the best overlap first. ``boxes`` are the detections' in the reference view.
+
+    ``others`` are the indexes of places that look other than remembered: what is detected there is not theirs.
+    """
     if not len(boxes):
         return Matches({}, ())
     if not places:
@@ -36,6 +41,8 @@ def match(places: Sequence[Place], boxes: Boxes, detections: Detections, rules: 
     overlap = iou(np.array([place.box for place in places], np.float32), boxes)
     claims: list[tuple[float, int, int]] = []
     for i, j in zip(*np.nonzero(overlap >= rules.match_iou), strict=True):
+        if i in others:
+            continue
         claim = float(overlap[i, j])
         if detections.groups[j] is not places[i].group:
             claim -= OTHER_GROUP_PENALTY

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge_agent.detection.detections import ClassGroup, Detections
+from edge_agent.scene.boxes import iou_of
 from edge_agent.scene.memory import SceneMemory
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.stay import Box, StayState
@@ -338,6 +339,75 @@ def test_two_sights_that_are_not_like_each_other_are_no_replacement() -> None:
         moments.append((at_s, memory.observe(street.frame(at_s), SEEING, cars([(CAR, 0.7)] * (at_s >= 5)))))
     (stay,) = Watched(memory, tuple(moments)).stays()
     assert stay.state is StayState.OBSERVED
+
+
+def test_two_weak_sights_of_another_look_are_no_replacement_either() -> None:
+    """What has taken a place stands there: until it does by all rules of arrival, the first thing is not gone."""
+    plain = Street((standing("car", 100, 110, 5, 900),))
+    other = Street((standing("other", 100, 110, 5, 900, seed=8),))
+    memory = SceneMemory("gate", 1.0)
+    moments = []
+    for at_s in [*steps(0, 30), *steps(90, 140)]:
+        street, score = (other, 0.2) if 90 <= at_s < 92 else (plain, 0.7)
+        moments.append((at_s, memory.observe(street.frame(at_s), SEEING, cars([(CAR, score)] * (at_s >= 5)))))
+    (stay,) = Watched(memory, tuple(moments)).stays()
+    assert stay.state is StayState.OBSERVED
+
+
+def test_a_thing_goes_on_when_only_a_part_of_it_is_still_in_sight() -> None:
+    """A cloth that nobody detects hangs over one half of a car; the other half is detected, and looks as ever."""
+    cloth = standing("cloth", 100, 111, 40, 400, size=(26, 40), seed=30)
+    street = Street((standing("car", 100, 110, ARRIVES_S, 400), cloth))
+    half: Box = (128.0, 74.0, 160.0, 110.0)
+
+    def say(at_s: float) -> list[Sight]:
+        return [] if at_s < ARRIVES_S else [(CAR, 0.6)] if at_s < 40 else [(half, 0.6)]
+
+    (stay,) = told(street, steps(0, 80), say).stays()
+    assert stay.from_s == pytest.approx(ARRIVES_S, abs=1)
+    assert stay.state is StayState.OBSERVED
+
+
+def test_a_shifted_sight_of_a_thing_that_looks_as_ever_is_that_thing() -> None:
+    shifted: Box = (112.0, 80.0, 176.0, 120.0)
+    assert 0.35 < iou_of(CAR, shifted) < 0.5
+
+    def say(at_s: float) -> list[Sight]:
+        return [] if at_s < ARRIVES_S else [(CAR, 0.5)] if at_s < 40 else [(CAR, 0.5), (shifted, 0.6)]
+
+    assert boxes(told(new_car(), steps(0, 80), say)) == [tuple(round(side) for side in CAR)]
+
+
+# Steadiness
+
+
+def flow(rules: MemoryRules) -> Watched:
+    """Dense traffic at one frame a second: every other time a car, much like the one before, is just at one place."""
+    car = Street((standing("car", 100, 110, -1, 900),))
+    other: Sight = ((60.0, 90.0, 130.0, 140.0), 0.6)
+    memory = SceneMemory("gate", 1.0, rules)
+    moments = []
+    for at_s in steps(0, 30):
+        street, sights = (Street(()), [other]) if at_s % 2 else (car, [(CAR, 0.8)])
+        moments.append((at_s, memory.observe(street.frame(at_s), SEEING, cars(sights))))
+    return Watched(memory, tuple(moments))
+
+
+def test_cars_that_drive_through_one_place_one_after_the_other_are_no_stay() -> None:
+    assert CAR not in boxes(flow(RULES))
+    assert CAR in boxes(flow(replace(RULES, steady_share=0.0)))
+
+
+def test_a_car_that_traffic_hides_in_every_third_frame_is_a_stay() -> None:
+    hiding = Street((standing("car", 100, 110, ARRIVES_S, 400), standing("bus", 60, 150, -1, 900, size=(140, 90))))
+    memory = SceneMemory("gate", 1.0)
+    moments = []
+    for at_s in steps(0, 60):
+        hidden = at_s % 3 == 0
+        street = hiding if hidden else new_car()
+        sights = [((60.0, 60.0, 200.0, 150.0), 0.8)] if hidden else [(CAR, 0.6)] * (at_s >= ARRIVES_S)
+        moments.append((at_s, memory.observe(street.frame(at_s), SEEING, cars(sights))))
+    assert any(s.box == pytest.approx(CAR, abs=2) for s in Watched(memory, tuple(moments)).stays())
 
 
 def test_the_picture_of_a_thing_is_not_renewed_while_something_passes_in_front() -> None:

@@ -141,8 +141,8 @@ def standing_place(**fields: object) -> Place:
     return place
 
 
-def test_a_stay_that_looks_gone_or_replaced_gets_a_real_look() -> None:
-    for doubt in ({"missing_sightings": 1}, {"stranger_sightings": 1}, {"missing_since_s": -110.0}):
+def test_a_stay_that_looks_gone_or_is_hidden_for_long_gets_a_real_look() -> None:
+    for doubt in ({"missing_sightings": 1}, {"missing_since_s": -110.0}):
         asked = Asked().settle(ground())
         assert asked.see(ground(), places=[standing_place(**doubt)]) is CLOSE
         assert asked.see(ground(), places=[standing_place()]) is NONE

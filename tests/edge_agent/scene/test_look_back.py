@@ -65,6 +65,16 @@ def test_it_knows_when_a_place_began_to_look_as_it_does(street: Street) -> None:
     assert past.alike(picture, PLACE, 15, ALIKE) == [12, 13, 14]
 
 
+def test_a_place_is_as_steady_as_it_looks_the_same(street: Street) -> None:
+    past = remembered(street, steps(0, 19))
+    picture = LookTable(grey(street.frame(20))).picture(PLACE)
+    assert picture is not None
+    assert past.steadiness(picture, PLACE, ARRIVES_S, ALIKE) == 1
+    assert past.steadiness(picture, PLACE, ARRIVES_S - 8, ALIKE) == 0.5
+    assert past.steadiness(picture, PLACE, 0, ALIKE) == 0.4
+    assert past.steadiness(picture, PLACE, 20, ALIKE) == 1  # nothing was kept since then
+
+
 def test_only_time_between_frames_that_are_near_enough_was_watched(street: Street) -> None:
     past = remembered(street, [*steps(0, 5), *steps(20, 24)])
     assert past.watched_s(2, 24, gap_s=4) == 3 + 4
