@@ -40,8 +40,7 @@ from edge_agent.evaluation.agent_player import AgentPlayer
 from edge_agent.evaluation.alarm import Alarm
 from edge_agent.evaluation.clip_run import GAP_S, ClipRun
 from edge_agent.evaluation.commands import DEFAULT_MODEL
-from edge_agent.evaluation.evaluate import ClipResult, Job, as_json, evaluate_clip, judge_run, total
-from edge_agent.evaluation.scorer import Score
+from edge_agent.evaluation.evaluate import ClipResult, Job, as_json, evaluate_clip, judge_run
 from edge_agent.evaluation.suite import Clip, load_suite
 from edge_agent.evaluation.table import COLUMNS
 from edge_agent.evaluation.truth import Span
@@ -182,39 +181,58 @@ def play(clip: Clip, site: SiteConfig, detector: Detector) -> ClipResult:
     return ClipResult(clip.name, judged=judge_run(camera, site, clip.truth, run, recipe.end()))
 
 
-def compare(suite_path: Path, model: str | None, models_dir: Path | None, names: tuple[str, ...]) -> dict[str, Any]:
-    """Both on every clip: their results as ``evaluate --json`` prints them, and a table on stderr."""
+def compare(
+    suite_path: Path, model: str | None, models_dir: Path | None, names: tuple[str, ...], agent: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Both on every clip: their results as ``evaluate --json`` prints them, and a table on stderr.
+
+    ``agent`` is what ``evaluate --json`` printed of the same suite and model; without it the agent is played too.
+    """
     suite = load_suite(suite_path)
     clips = suite.choose(names)
     player = AgentPlayer(model or suite.model or DEFAULT_MODEL, models_dir or suite.models_dir)
-    results: dict[str, list[ClipResult]] = {"agent": [], "recipe": []}
+    played: list[ClipResult] = []
+    recipe: list[ClipResult] = []
     for clip in clips:
         detector = load_detector(card_of(clip.camera, player.model, player.models_dir))
-        results["agent"].append(evaluate_clip(Job(clip, suite.site, player)))
-        results["recipe"].append(play(clip, suite.site, detector))
+        if agent is None:
+            played.append(evaluate_clip(Job(clip, suite.site, player)))
+        recipe.append(play(clip, suite.site, detector))
+    results = {"agent": as_json(played) if agent is None else agent, "recipe": as_json(recipe)}
     _print(results)
-    return {who: as_json(of) for who, of in results.items()}
+    return results
 
 
-def _print(results: dict[str, list[ClipResult]]) -> None:
+def _print(results: dict[str, dict[str, Any]]) -> None:
     console = Console(stderr=True) if sys.stderr.isatty() else Console(stderr=True, width=200)
     table = Table(box=None, pad_edge=False)
     table.add_column("clip")
     table.add_column("by")
     for _, heading, _ in COLUMNS:
         table.add_column(heading, justify="right")
-    for pair in zip(*results.values(), strict=True):
-        for who, result in zip(results, pair, strict=True):
-            score = result.judged.score if result.judged else None
-            table.add_row(result.name, who, *(_cells(score) if score else (result.skipped or result.failed or "",)))
+    by_clip = {who: {clip["name"]: clip for clip in of["clips"]} for who, of in results.items()}
+    for name in by_clip["recipe"]:
+        for who, clips in by_clip.items():
+            table.add_row(name, who, *(_cells(clips[name]) if name in clips else ()))
     table.add_section()
     for who, of in results.items():
-        table.add_row("total", who, *_cells(total(of)), style="bold")
+        table.add_row("total", who, *_cells(of["total"]), style="bold")
     console.print(table)
 
 
-def _cells(score: Score) -> list[str]:
-    values = score.as_json()
+def _read(path: Path) -> dict[str, Any]:
+    """What ``evaluate --json`` wrote. Raises ``UsageError`` if it is anything else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        keys = {key for key, *_ in COLUMNS}
+        if all(keys <= score.keys() for score in (*document["clips"], document["total"])):
+            return dict(document)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise click.UsageError(f"--agent {path}: not what evaluate --json prints: {error!r}") from error
+    raise click.UsageError(f"--agent {path}: not what evaluate --json prints: it lacks scores")
+
+
+def _cells(values: dict[str, Any]) -> list[str]:
     return ["-" if values[key] is None else str(values[key]) for key, *_ in COLUMNS]
 
 
@@ -223,10 +241,14 @@ def _cells(score: Score) -> list[str]:
 @click.option("--model", help="Model for both.")
 @click.option("--models-dir", type=click.Path(path_type=Path))
 @click.option("--clip", "names", multiple=True, metavar="NAME", help="Only this clip; may be given again.")
-def main(suite_path: Path, model: str | None, models_dir: Path | None, names: tuple[str, ...]) -> None:
+@click.option("--agent", type=click.Path(path_type=Path), help="What evaluate --json printed: the agent is not played.")
+def main(
+    suite_path: Path, model: str | None, models_dir: Path | None, names: tuple[str, ...], agent: Path | None
+) -> None:
     """Score the agent and the common recipe on a suite, side by side: a table on stderr, JSON on stdout."""
+    known = None if agent is None else _read(agent)
     try:
-        click.echo(json.dumps(compare(suite_path, model, models_dir, names), indent=2))
+        click.echo(json.dumps(compare(suite_path, model, models_dir, names, known), indent=2))
     except (ConfigError, ModelError) as error:
         raise click.UsageError(str(error)) from error
 
