@@ -17,7 +17,7 @@ class LiveClock:
 
     The camera's clock says how far pictures are apart, their arrival when they come: a picture that arrives with the
     least delay fixes the one to the other (cf. the clock filter of NTP, RFC 5905, section 10). Media time starts at 0
-    with the first picture of the source, counts outages, and always grows.
+    with the first picture of the source, or with the first word that there is none, counts outages, and always grows.
     """
 
     def __init__(self, counts: CaptureCounts) -> None:
@@ -65,10 +65,11 @@ class LiveClock:
         return self._last_s
 
     def media_time_now_s(self, now_s: float) -> float:
-        """Media time now, for saying that nothing came. Not before the last picture's."""
+        """Media time now, for saying that nothing came: not before the last picture's, and the next one is later."""
         if self._origin_s is None:
-            return 0.0
-        return max(now_s - self._origin_s, self._last_s)
+            self._origin_s = now_s
+        self._last_s = max(now_s - self._origin_s, self._last_s)
+        return self._last_s
 
 
 _LEAST_STEP_S = 0.001

@@ -70,3 +70,11 @@ def test_media_time_starts_at_nought_always_grows_and_counts_an_outage() -> None
 def test_without_timestamps_arrival_counts() -> None:
     live, _ = clock()
     assert [live.taken_s(None, at_s) for at_s in (5.0, 6.5)] == [5.0, 6.5]
+
+
+def test_media_time_passes_while_nothing_comes_and_what_comes_then_is_later() -> None:
+    live, _ = clock()
+    silent = [live.media_time_now_s(at_s) for at_s in (10.0, 12.0, 20.0)]  # not one picture since the start
+    assert silent == [0.0, 2.0, 10.0]
+    assert live.media_time_s(live.taken_s(0.0, 19.5)) > 10.0  # taken before we said that there was none
+    assert live.media_time_s(live.taken_s(5.0, 24.5)) == pytest.approx(14.5)
