@@ -59,7 +59,7 @@ def watched_demo(folder: Folder, prometheus: str) -> Iterator[Prometheus]:
     rules = folder.path / "rules"
     rules.mkdir()
     for path in (ROOT / "config/prometheus/rules").glob("*.yml"):
-        groups = yaml.safe_load(path.read_text(encoding="utf-8"))
+        groups = yaml.safe_load(for_minutes(path.read_text(encoding="utf-8")))
         for group in groups["groups"]:
             group["interval"] = "1s"
         (rules / path.name).write_text(yaml.safe_dump(groups), encoding="utf-8")
@@ -100,6 +100,11 @@ def watched_demo(folder: Folder, prometheus: str) -> Iterator[Prometheus]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait(10)
+
+
+def for_minutes(rules: str) -> str:
+    """The rules as they would be if a street's day were a minute long: a score asks for an hour that was judged."""
+    return rules.replace(">= 3600", ">= 5").replace("120 * max", "1 * max")
 
 
 def _answers(address: str) -> bool:

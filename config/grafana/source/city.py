@@ -5,8 +5,11 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard
 from parts import (
     ANY_IS_BAD,
+    CAMERAS,
+    INCIDENTS_OPEN,
     MORE_IS_BETTER,
     SCORE,
+    ZONES,
     Column,
     Query,
     bars,
@@ -16,6 +19,7 @@ from parts import (
     lines,
     link_to,
     number,
+    once,
     page,
     row,
     rows,
@@ -38,6 +42,14 @@ TO_CAMERA = link_to(
 def city() -> dashboard.Dashboard:
     """The dashboard."""
     here = f"{{{DISTRICT}}}"
+    open_incidents = once("clearway_street_incidents_open", here, INCIDENTS_OPEN)
+    cameras = once("clearway_street_cameras", here, CAMERAS)
+    enforced = once("clearway_street_zones_enforced", here, ZONES)
+    judged = once("clearway_street_zones_judged", here, ZONES)
+    placed_open = once("clearway_street_incidents_open", f"{{{PLACED}}}", INCIDENTS_OPEN)
+    of_passages = f'{{{DISTRICT}, scenario="passage", kind="blocked"}}'
+    blocked = once("clearway_street_incidents_open", of_passages, INCIDENTS_OPEN)
+    blind = once("clearway_street_cameras", f'{{{DISTRICT}, state!~"seeing|starting|ended"}}', CAMERAS)
     camera_here = f"* on (agent, camera) group_left () (clearway_camera_info{{{DISTRICT}}})"
     map_panel = cameras_on_a_map(
         "Cameras and their open incidents",
@@ -55,7 +67,7 @@ def city() -> dashboard.Dashboard:
             number(
                 "Open incidents",
                 "Incidents that are open now.",
-                f"sum(clearway_street_incidents_open{here}) or vector(0)",
+                f"sum({open_incidents}) or vector(0)",
                 steps=ANY_IS_BAD,
             )
         )
@@ -63,15 +75,15 @@ def city() -> dashboard.Dashboard:
             number(
                 "Blocked passages",
                 "Passages that a wheelchair cannot pass now.",
-                f'sum(clearway_street_incidents_open{{{DISTRICT}, scenario="passage", kind="blocked"}}) or vector(0)',
+                f"sum({blocked}) or vector(0)",
                 steps=ANY_IS_BAD,
             )
         )
         .with_panel(
             number(
                 "Index of the city",
-                "Mean of the streets' scores over the last 24 hours; a street that was not seen has none.",
-                f"avg(clearway:street_index:score_1d{{{PLACED}}})",
+                "Mean of the streets' scores over the last 24 hours; none while half of the streets have none.",
+                "avg(clearway:city_index:score_1d)",
                 steps=SCORE,
                 decimals=0,
             )
@@ -90,7 +102,7 @@ def city() -> dashboard.Dashboard:
             number(
                 "Cameras that cannot see",
                 "Blind, without a signal, or with a silent agent: what they look at is unknown, not clear.",
-                f'sum(clearway_street_cameras{{{DISTRICT}, state!~"seeing|starting|ended"}}) or vector(0)',
+                f"sum({blind}) or vector(0)",
                 steps=ANY_IS_BAD,
             )
         )
@@ -98,7 +110,7 @@ def city() -> dashboard.Dashboard:
             number(
                 "Zones judged now",
                 "Of the zones whose schedule is in force now, the share that can be judged.",
-                f"sum(clearway_street_zones_judged{here}) / (sum(clearway_street_zones_enforced{here}) > 0)",
+                f"sum({judged}) / (sum({enforced}) > 0)",
                 "percentunit",
                 MORE_IS_BETTER,
                 absent="nothing enforced",
@@ -109,7 +121,12 @@ def city() -> dashboard.Dashboard:
             lines(
                 "Open incidents by kind",
                 "What is open, over time.",
-                [Query(f"sum by (kind) (clearway_street_incidents_open{here})", "{{kind}}")],
+                [
+                    Query(
+                        f"sum by (kind) ({open_incidents})",
+                        "{{kind}}",
+                    )
+                ],
                 stacked=True,
             ).height(12)
         )
@@ -133,7 +150,7 @@ def city() -> dashboard.Dashboard:
                     ),
                     Column(
                         "Open now",
-                        f"sum by (district, street) (clearway_street_incidents_open{{{PLACED}}})",
+                        f"sum by (district, street) ({placed_open})",
                         steps=ANY_IS_BAD,
                     ),
                 ],
@@ -153,8 +170,8 @@ def city() -> dashboard.Dashboard:
         .with_panel(
             lines(
                 "Score by district",
-                "Mean score of the streets of each district.",
-                [Query(f"avg by (district) (clearway:street_index:score_1d{{{PLACED}}})", "{{district}}")],
+                "Mean of the streets' scores; none while half of them have none.",
+                [Query(f"clearway:district_index:score_1d{{{PLACED}}}", "{{district}}")],
                 most=100,
             )
         )
@@ -172,7 +189,12 @@ def city() -> dashboard.Dashboard:
             lines(
                 "Cameras by state",
                 "What cameras say of their sight, and those that say nothing.",
-                [Query(f"sum by (state) (clearway_street_cameras{here})", "{{state}}")],
+                [
+                    Query(
+                        f"sum by (state) ({cameras})",
+                        "{{state}}",
+                    )
+                ],
                 stacked=True,
             )
         )

@@ -135,14 +135,14 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Processor",
                 "Cores in use.",
-                [Query(f"rate(process_cpu_seconds_total{box}[5m])", "{{instance}}")],
+                [Query(f"rate(clearway_agent_cpu_seconds_total{box}[5m])", "{{instance}}")],
             )
         )
         .with_panel(
             lines(
                 "Memory",
                 "Resident memory of the agent.",
-                [Query(f"process_resident_memory_bytes{box}", "{{instance}}")],
+                [Query(f"clearway_agent_resident_memory_bytes{box}", "{{instance}}")],
                 "bytes",
             )
         )

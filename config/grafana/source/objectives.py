@@ -41,7 +41,7 @@ OBJECTIVES = (
         "Agents are heard",
         "Of the agents that are known, 99 % are connected at any time.",
         0.99,
-        'avg_over_time(clearway_agents{{state="connected"}}[{window}])',
+        'sum(avg_over_time(clearway_agents{{state="connected"}}[{window}]))',
         "sum(avg_over_time(clearway_agents[{window}]))",
     ),
     Objective(

@@ -57,6 +57,16 @@ class Query:
     legend: str = ""
 
 
+INCIDENTS_OPEN = "district, street, scenario, kind"
+CAMERAS = "district, street, state"
+ZONES = "district, street, scenario"
+
+
+def once(metric: str, selector: str, labels: str) -> str:
+    """A gauge of streets, taken once though several replicas of the aggregator serve it."""
+    return f"max by ({labels}) ({metric}{selector})"
+
+
 Steps = Sequence[tuple[float | None, str]]
 """From which value on, and its colour; the first has no value."""
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard
 from parts import (
     ANY_IS_BAD,
+    CAMERAS,
+    INCIDENTS_OPEN,
     MORE_IS_BETTER,
     SCORE,
+    ZONES,
     Column,
     Query,
     choice,
@@ -14,6 +17,7 @@ from parts import (
     lines,
     link_to,
     number,
+    once,
     page,
     row,
     rows,
@@ -30,6 +34,11 @@ TO_CAMERA = link_to(
 def street() -> dashboard.Dashboard:
     """The dashboard."""
     here = f"{{{STREET}}}"
+    open_incidents = once("clearway_street_incidents_open", here, INCIDENTS_OPEN)
+    cameras = once("clearway_street_cameras", here, CAMERAS)
+    enforced = once("clearway_street_zones_enforced", here, ZONES)
+    judged = once("clearway_street_zones_judged", here, ZONES)
+    zones = once("clearway_street_zones", here, ZONES)
     mine = f"* on (agent, camera) group_left () (clearway_camera_info{here})"
     return (
         page("clearway-street", "Street", "The health of one street, and what it is made of.")
@@ -90,7 +99,7 @@ def street() -> dashboard.Dashboard:
             number(
                 "Open incidents",
                 "Incidents that are open now.",
-                f"sum(clearway_street_incidents_open{here})",
+                f"sum({open_incidents})",
                 steps=ANY_IS_BAD,
             )
         )
@@ -99,7 +108,12 @@ def street() -> dashboard.Dashboard:
             lines(
                 "Open incidents by kind",
                 "What is open.",
-                [Query(f"sum by (scenario, kind) (clearway_street_incidents_open{here})", "{{scenario}}: {{kind}}")],
+                [
+                    Query(
+                        f"sum by (scenario, kind) ({open_incidents})",
+                        "{{scenario}}: {{kind}}",
+                    )
+                ],
                 stacked=True,
             )
         )
@@ -117,9 +131,9 @@ def street() -> dashboard.Dashboard:
                 "Zones: all, enforced, judged",
                 "Where judged falls below enforced the camera cannot tell.",
                 [
-                    Query(f"sum(clearway_street_zones{here})", "all"),
-                    Query(f"sum(clearway_street_zones_enforced{here})", "enforced"),
-                    Query(f"sum(clearway_street_zones_judged{here})", "judged"),
+                    Query(f"sum({zones})", "all"),
+                    Query(f"sum({enforced})", "enforced"),
+                    Query(f"sum({judged})", "judged"),
                 ],
             )
         )
@@ -156,7 +170,12 @@ def street() -> dashboard.Dashboard:
             lines(
                 "Cameras by state",
                 "What the street's cameras say of their sight, and those that say nothing.",
-                [Query(f"sum by (state) (clearway_street_cameras{here})", "{{state}}")],
+                [
+                    Query(
+                        f"sum by (state) ({cameras})",
+                        "{{state}}",
+                    )
+                ],
                 stacked=True,
             )
         )
