@@ -215,7 +215,10 @@ class CameraConfig:
     def _consistent(self) -> CameraConfig:
         if self.loop and kind_of(self.source).is_live:
             raise ValueError("loop is for video files: this source never ends by itself")
-        if self.stream.username is not None and "@" in self.source.partition("://")[2].partition("/")[0]:
+        addresses = (self.source, self.stream.sub_source or "")
+        if self.stream.username is not None and any(
+            "@" in each.partition("://")[2].split("/")[0] for each in addresses
+        ):
             raise ValueError("the source names a user already: take the user out of it, or username out of stream")
         _refuse_twins("zone", [zone.id for zone in self.zones])
         for zone in self.zones:

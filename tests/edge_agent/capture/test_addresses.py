@@ -81,6 +81,10 @@ def test_a_password_that_is_not_there_is_said_by_name(tmp_path: Path) -> None:
         ("source: rtsp://u:s3cret@h/x\n    loop: true", "loop is for video files"),
         ("source: rtsp://u:s3cret@h/x\n    stream: {username: v, password_env: P}", "names a user already"),
         ("source: rtsp://h/x\n    stream: {username: v}", "username needs a password_file"),
+        (
+            "source: rtsp://h/x\n    stream: {username: v, password_env: P, sub_source: 'rtsp://u:s3cret@h/y'}",
+            "names a user already",
+        ),
         ("source: rtsp://h/x\n    stream: {password_env: P}", "password_env needs a username"),
         ("source: rtsp://h/x\n    stream: {username: v, password_env: P, password_file: q}", "not both"),
         ("source: rtsp://h/x\n    stream: {sub_source: 'x:s3cret'}", "is no address"),
