@@ -114,7 +114,7 @@ def judge_run(camera: CameraConfig, site: SiteConfig, truth: Truth, run: ClipRun
     errors = WidthErrors()
     for zone in camera.zones:
         if isinstance(zone, PassageZone) and is_measured(zone, camera, truth):
-            errors += compare_widths(truth.clear_width, run.widths.get(zone.id, ()))
+            errors += compare_widths(truth.clear_width, run.widths.get(zone.id, ()), truth.hidden_spans())
     counts = score(verdicts, width_errors=errors, footage_s=run.footage_s, cpu_s=run.cpu_s, gaps=run.gaps)
     return Judged(camera, truth, run, alarms, verdicts, counts)
 

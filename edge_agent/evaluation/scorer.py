@@ -229,16 +229,21 @@ def overlap(first: Box, second: Box) -> float:
     return shared / (_area(first) + _area(second) - shared)
 
 
-def compare_widths(true: Sequence[WidthPoint], measured: Iterable[ClearWidth]) -> WidthErrors:
+def compare_widths(
+    true: Sequence[WidthPoint], measured: Iterable[ClearWidth], hidden: Sequence[Span] = ()
+) -> WidthErrors:
     """Errors of a measured clear width while it was measured.
 
     Each measurement is held against the true widths within ``TOLERANCE_S`` of it, and its error is the distance to
     the nearest of them, so that a step of the truth may be seen a little early or late; a longer lag counts in full.
+    Measurements in ``hidden`` spans, in which the truth says that people hid an obstacle, and as long after them as a
+    step may be seen late, are left out.
     """
     errors = [
         min(abs(point.width_m - width.width_m) for point in near)
         for width in measured
         if width.width_m is not None
+        and not any(span.from_s <= width.media_time_s <= span.to_s + TOLERANCE_S for span in hidden)
         and (near := [point for point in true if abs(point.t_s - width.media_time_s) <= TOLERANCE_S])
     ]
     return WidthErrors(len(errors), sum(errors), max(errors, default=0.0))

@@ -54,6 +54,19 @@ Second = Annotated[float, Field(ge=0)]
 Interval = Annotated[Between, AfterValidator(_between)]
 
 
+HIDDEN_BELOW = 0.5
+"""A thing of which less than this share is in sight is hidden: nobody could measure it."""
+
+
+@dataclass(frozen=True, slots=True, config=_OPEN)
+class Occlusion:
+    """A stretch in which others stood before a thing; ``min_visible`` is the least share of it that was in sight."""
+
+    from_s: Second
+    to_s: Second
+    min_visible: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
 @dataclass(frozen=True, slots=True, config=_OPEN)
 class TruthEvent:
     """Something that stood still from ``from_s`` to ``to_s`` with its box in pixels of the full frame.
@@ -75,6 +88,7 @@ class TruthEvent:
     open_end: bool = False
     arrived_between_s: Interval | None = None
     left_between_s: Interval | None = None
+    occlusions: tuple[Occlusion, ...] = ()
     note: str | None = None
 
     @model_validator(mode="before")
@@ -151,6 +165,15 @@ class Truth:
         if times != sorted(times):
             raise ValueError("clear_width must be in order of t_s")
         return self
+
+    def hidden_spans(self) -> tuple[Span, ...]:
+        """When one of the things in the truth was mostly hidden."""
+        return tuple(
+            Span(from_s=hidden.from_s, to_s=max(hidden.from_s, hidden.to_s))
+            for event in self.events
+            for hidden in event.occlusions
+            if hidden.min_visible < HIDDEN_BELOW
+        )
 
     def spans_below(self, width_m: float) -> tuple[Span, ...]:
         """When the passage was narrower than ``width_m``: as written down for that width, else from its samples.

@@ -247,6 +247,17 @@ def test_width_errors(measured: list[ClearWidth], errors: WidthErrors) -> None:
     assert (found.total_m, found.worst_m) == (pytest.approx(errors.total_m), pytest.approx(errors.worst_m))
 
 
+def test_widths_are_not_scored_while_the_truth_says_that_an_obstacle_was_hidden() -> None:
+    true = [WidthPoint(float(t), 4.0 if t < 10 else 1.0) for t in range(40)]
+    measured = [ClearWidth(4.0 if t < 18 else 1.0, 0.1, float(t)) for t in range(40)]
+    assert compare_widths(true, measured).count == 40
+    seen = compare_widths(true, measured, [Span(10.0, 15.4)])
+    assert seen.count == 40 - 8
+    assert seen.worst_m == 0.0
+    late = compare_widths(true, measured, [Span(10.0, 13.0)])
+    assert late.worst_m == 3.0
+
+
 def test_the_worst_width_error_of_several_clips_is_the_worst_of_them() -> None:
     one, other = WidthErrors(2, 0.3, 0.2), WidthErrors(1, 0.5, 0.5)
     assert one + other == other + one == WidthErrors(3, 0.8, 0.5)

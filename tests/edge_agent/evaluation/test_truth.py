@@ -102,3 +102,14 @@ def test_every_truth_file_of_the_recordings_can_be_read(footage: Path) -> None:
     for path in files:
         truth = load_truth(path)
         assert all(event.group in ClassGroup for event in truth.events)
+
+
+def test_an_event_says_when_it_was_hidden_and_only_mostly_hidden_counts(tmp_path: Path) -> None:
+    event = {"id": "e1", "kind": "stay", "group": "object", "from_s": 5, "to_s": 50, "box": [0, 0, 10, 10]}
+    event["occlusions"] = [
+        {"from_s": 5, "to_s": 8.4, "min_visible": 0.2},
+        {"from_s": 20, "to_s": 22, "min_visible": 0.7},
+    ]
+    path = tmp_path / "clip.truth.json"
+    path.write_text(json.dumps({"events": [event]}))
+    assert load_truth(path).hidden_spans() == (Span(5, 8.4),)
