@@ -10,10 +10,13 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from aggregator.store.schema import agents, camera_states
 from aggregator.store.tallies import Grown, StreetOf, TallyBook
-from aggregator.store.upsert import insert_or, replace_all
+from aggregator.store.upsert import Insert, replace_all
 
 Kept = tuple[bytes, datetime]
 """A heartbeat in its protobuf encoding, and when it came."""
+
+PUT_CAMERA_STATES = Insert(camera_states, replace_all(camera_states))
+"""Of each camera the last: rows of agent, camera, state, since, received."""
 
 _AT_ONCE = 400
 
@@ -103,17 +106,11 @@ def note(connection: Connection, notes: Sequence[AgentNote], street_of: StreetOf
             values |= {"heartbeat": said[one.agent_id].heartbeat, "heartbeat_at": said[one.agent_id].received_at}
         connection.execute(seen.values(values), {"of_agent": one.agent_id})
     rows = [
-        {
-            "agent_id": agent_id,
-            "camera_id": camera.camera_id,
-            "state": camera.state,
-            "since": camera.since,
-            "received_at": one.received_at,
-        }
+        (agent_id, camera.camera_id, camera.state, camera.since, one.received_at)
         for agent_id, one in sorted(said.items())
         for camera in sorted(one.cameras, key=lambda camera: camera.camera_id)
     ]
-    insert_or(connection, camera_states, rows, replace_all(camera_states))
+    PUT_CAMERA_STATES(connection, rows)
 
 
 def _newer(connection: Connection, notes: Sequence[AgentNote], street_of: StreetOf) -> dict[str, HeartbeatNote]:

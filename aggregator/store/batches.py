@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from aggregator.records import Batch, CameraChange, Entry, Fenced, Gap, Hole, IncidentEvent, Outcome, Stored
 from aggregator.store import streams
+from aggregator.store.agents import PUT_CAMERA_STATES
 from aggregator.store.incidents import fold
 from aggregator.store.schema import (
     camera_state_changes,
-    camera_states,
     gap_records,
     incident_events,
     rejected_events,
 )
 from aggregator.store.streams import MISSING_AT_HELLO, HighWater
 from aggregator.store.tallies import StreetOf
-from aggregator.store.upsert import insert_or, replace_all
+from aggregator.store.upsert import Insert, Row
 
 Fresh = tuple[Batch, Entry]
+
+_INSERT_EVENTS = Insert(incident_events)
+_INSERT_CHANGES = Insert(camera_state_changes)
+_INSERT_REJECTED = Insert(rejected_events)
 
 
 def take(connection: Connection, batches: Sequence[Batch], now: datetime, street_of: StreetOf) -> list[Outcome]:
@@ -76,64 +79,43 @@ def _rejected_before(connection: Connection, batch: Batch, through_seq: int) -> 
 
 
 def _store(connection: Connection, fresh: list[Fresh], street_of: StreetOf) -> None:
-    incident_rows = [(batch, entry, entry.body) for batch, entry in fresh if isinstance(entry.body, IncidentEvent)]
-    changes = [(batch, entry, entry.body) for batch, entry in fresh if isinstance(entry.body, CameraChange)]
-    gaps = [(batch, entry, entry.body) for batch, entry in fresh if isinstance(entry.body, Gap)]
-    fold(connection, [(batch.agent_id, entry, body) for batch, entry, body in incident_rows], street_of)
-    _insert(
-        connection,
-        incident_events,
-        [
-            _numbered(batch, entry)
-            | {
-                "incident_id": body.incident_id,
-                "phase": body.phase.value,
-                "observed_at": body.occurred_at,
-                "emitted_at": entry.emitted_at,
-                "payload": entry.payload,
-            }
-            for batch, entry, body in incident_rows
-        ],
-    )
+    events: list[tuple[str, Entry, IncidentEvent]] = []
+    event_rows: list[Row] = []
+    changes: list[tuple[Batch, Entry, CameraChange]] = []
+    gaps: list[tuple[Batch, Entry, Gap]] = []
+    rejects: list[Row] = []
+    for batch, entry in fresh:
+        body, number = entry.body, (batch.agent_id, batch.epoch, entry.seq)
+        match body:
+            case IncidentEvent():
+                what = (body.incident_id, body.phase.value, body.occurred_at, entry.emitted_at)
+                events.append((batch.agent_id, entry, body))
+                event_rows.append((*number, *what, entry.payload, entry.received_at))
+            case CameraChange():
+                changes.append((batch, entry, body))
+            case Gap():
+                gaps.append((batch, entry, body))
+            case None:
+                rejects.append((*number, entry.reject_reason, entry.payload, entry.received_at))
+    fold(connection, events, street_of)
+    _INSERT_EVENTS(connection, sorted(event_rows))
     _store_changes(connection, changes)
-    for batch, entry, body in gaps:
-        _store_gap(connection, batch, entry, body)
-    rejects = [
-        _numbered(batch, entry) | {"reason": entry.reject_reason, "payload": entry.payload}
-        for batch, entry in fresh
-        if entry.body is None
-    ]
-    _insert(connection, rejected_events, rejects)
+    for batch, entry, gap in gaps:
+        _store_gap(connection, batch, entry, gap)
+    _INSERT_REJECTED(connection, sorted(rejects))
 
 
 def _store_changes(connection: Connection, changes: list[tuple[Batch, Entry, CameraChange]]) -> None:
-    _insert(
-        connection,
-        camera_state_changes,
-        [
-            _numbered(batch, entry)
-            | {
-                "camera_id": body.camera_id,
-                "from_state": body.from_state,
-                "to_state": body.to_state,
-                "observed_at": body.occurred_at,
-                "media_time_s": body.media_time_s,
-                "payload": entry.payload,
-            }
-            for batch, entry, body in changes
-        ],
-    )
-    last = {
-        (batch.agent_id, body.camera_id): {
-            "agent_id": batch.agent_id,
-            "camera_id": body.camera_id,
-            "state": body.to_state,
-            "since": body.occurred_at,
-            "received_at": entry.received_at,
-        }
-        for batch, entry, body in changes
-    }
-    insert_or(connection, camera_states, [row for _, row in sorted(last.items())], replace_all(camera_states))
+    rows: list[Row] = []
+    last: dict[tuple[str, str], Row] = {}
+    for batch, entry, body in changes:
+        number, states = (batch.agent_id, batch.epoch, entry.seq), (body.from_state, body.to_state)
+        when = (body.occurred_at, body.media_time_s)
+        rows.append((*number, body.camera_id, *states, *when, entry.payload, entry.received_at))
+        camera = (batch.agent_id, body.camera_id)
+        last[camera] = (*camera, body.to_state, body.occurred_at, entry.received_at)
+    _INSERT_CHANGES(connection, sorted(rows))
+    PUT_CAMERA_STATES(connection, sorted(last.values()))
 
 
 def _store_gap(connection: Connection, batch: Batch, entry: Entry, gap: Gap) -> None:
@@ -164,12 +146,3 @@ def _store_gap(connection: Connection, batch: Batch, entry: Entry, gap: Gap) -> 
             received_at=entry.received_at,
         )
     )
-
-
-def _numbered(batch: Batch, entry: Entry) -> dict[str, Any]:
-    return {"agent_id": batch.agent_id, "epoch": batch.epoch, "seq": entry.seq, "received_at": entry.received_at}
-
-
-def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(table.insert(), sorted(rows, key=lambda row: (row["agent_id"], row["epoch"], row["seq"])))

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from aggregator.records import Entry, IncidentEvent, Phase
 from aggregator.store.schema import evidence_references, incidents
-from aggregator.store.tallies import StreetOf, TallyBook
-from aggregator.store.upsert import insert_or, replace_all
+from aggregator.store.tallies import Place, StreetOf, TallyBook
+from aggregator.store.upsert import Insert, Row, leave, replace_all
 
 _KEYS_AT_ONCE = 400
 _FIXED = ("camera_id", "zone_id", "scenario", "kind", "class_group")
+_NO_BOX = (None, None, None, None)
+
+_PUT = Insert(incidents, replace_all(incidents, keep=(*_FIXED, "first_received_at")))
+_PUT_PICTURES = Insert(evidence_references, leave)
+_STANDING = select(
+    incidents.c.agent_id,
+    incidents.c.incident_id,
+    incidents.c.closed_at.is_not(None),
+    *(incidents.c[name] for name in _FIXED),
+)
+_HEARD_AGAIN = (
+    update(incidents)
+    .where(incidents.c.agent_id == bindparam("of_agent"), incidents.c.incident_id == bindparam("of_incident"))
+    .values(last_received_at=bindparam("at", type_=incidents.c.last_received_at.type))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,17 @@ def list_incidents(connection: Connection, query: IncidentQuery) -> list[Inciden
     return [IncidentRow(**row) for row in connection.execute(statement.limit(query.limit)).mappings()]
 
 
+@dataclass(slots=True)
+class _Standing:
+    """An incident while a transaction changes it. ``last`` is the event by which it stands, None if none is new."""
+
+    place: Place
+    closed: bool
+    first_received_at: datetime
+    last_received_at: datetime
+    last: IncidentEvent | None = None
+
+
 def fold(connection: Connection, events: list[tuple[str, Entry, IncidentEvent]], street_of: StreetOf) -> None:
     """Bring incidents up to date with new ``events`` (agent, entry, body), given in order of their sequences.
 
@@ -73,36 +98,47 @@ def fold(connection: Connection, events: list[tuple[str, Entry, IncidentEvent]],
     """
     if not events:
         return
-    rows = _present(connection, {(agent, body.incident_id) for agent, _, body in events})
+    present = _present(connection, {(agent, body.incident_id) for agent, _, body in events})
+    standing: dict[tuple[str, str], _Standing] = {}
     book = TallyBook(street_of)
     for agent, entry, body in events:
-        row = rows.get((agent, body.incident_id))
-        if row is None:
-            row = rows[agent, body.incident_id] = _first(agent, entry, body)
-            book.opened(_place(row))
-        row["last_received_at"] = entry.received_at
-        if row["closed_at"] is not None:
+        key = (agent, body.incident_id)
+        one = standing.get(key)
+        if one is None:
+            place, closed = present.get(key, (None, False))
+            if place is None:
+                place = (agent, body.camera_id, body.zone_id, body.scenario, body.kind, body.class_group)
+                book.opened(place)
+            one = standing[key] = _Standing(place, closed, entry.received_at, entry.received_at)
+        one.last_received_at = entry.received_at
+        if one.closed:
             continue
-        row |= _state(body)
+        one.last = body
         if body.phase is Phase.CLOSED:
-            row["closed_at"], row["close_reason"] = body.occurred_at, body.close_reason
-            book.closed(_place(row), body.close_reason or "unspecified", body.duration_s)
-    insert_or(
-        connection,
-        incidents,
-        [row for _, row in sorted(rows.items())],
-        replace_all(incidents, keep=(*_FIXED, "first_received_at")),
-    )
-    insert_or(connection, evidence_references, _pictures(events))
+            one.closed = True
+            book.closed(one.place, body.close_reason or "unspecified", body.duration_s)
+    keys = sorted(standing)
+    _PUT(connection, [_row(standing[key], last) for key in keys if (last := standing[key].last) is not None])
+    again = [
+        {"of_agent": key[0], "of_incident": key[1], "at": standing[key].last_received_at}
+        for key in keys
+        if standing[key].last is None
+    ]
+    if again:
+        connection.execute(_HEARD_AGAIN, again)
+    _PUT_PICTURES(connection, _pictures(events))
     book.write(connection)
 
 
-def _present(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+def _present(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[Place, bool]]:
+    """Of the incidents that the store has: where, and whether it is closed."""
+    found: dict[tuple[str, str], tuple[Place, bool]] = {}
     for part in _parts(sorted(keys)):
-        statement = select(incidents).where(tuple_(incidents.c.agent_id, incidents.c.incident_id).in_(part))
-        for row in connection.execute(statement).mappings():
-            found[row["agent_id"], row["incident_id"]] = dict(row)
+        statement = _STANDING.where(tuple_(incidents.c.agent_id, incidents.c.incident_id).in_(part))
+        for agent, incident_id, closed, camera_id, zone_id, scenario, kind, class_group in connection.execute(
+            statement
+        ):
+            found[agent, incident_id] = (agent, camera_id, zone_id, scenario, kind, class_group), bool(closed)
     return found
 
 
@@ -111,57 +147,50 @@ def _parts(keys: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
         yield keys[start : start + _KEYS_AT_ONCE]
 
 
-def _first(agent: str, entry: Entry, body: IncidentEvent) -> dict[str, Any]:
-    fixed = {name: getattr(body, name) for name in _FIXED}
-    times = {"first_received_at": entry.received_at, "last_received_at": entry.received_at}
-    closing = {"closed_at": None, "close_reason": None}
-    return {"agent_id": agent, "incident_id": body.incident_id, **fixed, **times, **closing, **_state(body)}
+def _row(one: _Standing, last: IncidentEvent) -> Row:
+    agent, camera_id, zone_id, scenario, kind, class_group = one.place
+    return (
+        agent,
+        last.incident_id,
+        camera_id,
+        zone_id,
+        scenario,
+        kind,
+        class_group,
+        last.class_name,
+        last.stay_id,
+        last.phase.value,
+        last.severity,
+        last.opened_at,
+        last.occurred_at,
+        last.occurred_at if one.closed else None,
+        last.close_reason if one.closed else None,
+        last.stay_from,
+        last.open_start,
+        last.dwell_observed_s,
+        last.dwell_occluded_s,
+        last.dwell_unknown_s,
+        last.limit_s,
+        *(last.box or _NO_BOX),
+        last.clear_width_m,
+        last.clear_width_uncertainty_m,
+        last.model_version,
+        last.config_version,
+        one.first_received_at,
+        one.last_received_at,
+    )
 
 
-def _state(body: IncidentEvent) -> dict[str, Any]:
-    x1, y1, x2, y2 = body.box or (None, None, None, None)
-    return {
-        "class_name": body.class_name,
-        "stay_id": body.stay_id,
-        "phase": body.phase.value,
-        "severity": body.severity,
-        "opened_at": body.opened_at,
-        "occurred_at": body.occurred_at,
-        "stay_from": body.stay_from,
-        "open_start": body.open_start,
-        "dwell_observed_s": body.dwell_observed_s,
-        "dwell_occluded_s": body.dwell_occluded_s,
-        "dwell_unknown_s": body.dwell_unknown_s,
-        "limit_s": body.limit_s,
-        "box_x1": x1,
-        "box_y1": y1,
-        "box_x2": x2,
-        "box_y2": y2,
-        "clear_width_m": body.clear_width_m,
-        "clear_width_uncertainty_m": body.clear_width_uncertainty_m,
-        "model_version": body.model_version,
-        "config_version": body.config_version,
-    }
-
-
-def _place(row: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
-    return (row["agent_id"], *(row[name] for name in _FIXED))
-
-
-def _pictures(events: list[tuple[str, Entry, IncidentEvent]]) -> list[dict[str, Any]]:
+def _pictures(events: list[tuple[str, Entry, IncidentEvent]]) -> list[Row]:
     pictures = {
-        (agent, body.incident_id, picture.sha256, picture.moment): {
-            "agent_id": agent,
-            "incident_id": body.incident_id,
-            "sha256": picture.sha256,
-            "moment": picture.moment,
-            "media_type": picture.media_type,
-            "size_bytes": picture.size_bytes,
-            "captured_at": picture.captured_at,
-            "media_time_s": picture.media_time_s,
-            "people_masked": picture.people_masked,
-        }
+        (agent, body.incident_id, picture.sha256, picture.moment): (
+            picture.media_type,
+            picture.size_bytes,
+            picture.captured_at,
+            picture.media_time_s,
+            picture.people_masked,
+        )
         for agent, _, body in events
         for picture in body.evidence
     }
-    return [row for _, row in sorted(pictures.items())]
+    return [(*key, *rest) for key, rest in sorted(pictures.items())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -34,6 +35,16 @@ metadata = MetaData(
 ID = String(128)
 WORD = String(32)
 
+_TIME_LENGTH = len("2026-01-01 00:00:00.000000")
+
+
+def sqlite_time(value: datetime | None) -> str | None:
+    """A moment as SQLite holds it: UTC, with a space between day and hour, to the microsecond."""
+    if value is None:
+        return None
+    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:_TIME_LENGTH]
+
 
 class UtcTime(TypeDecorator[datetime]):
     """A moment in UTC, to the microsecond."""
@@ -41,11 +52,12 @@ class UtcTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """A function from a value to what the driver takes."""
+        return sqlite_time if dialect.name == "sqlite" else super().bind_processor(dialect)
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+        return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

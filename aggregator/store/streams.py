@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from aggregator.records import Opened, Opening, QueueBehind
 from aggregator.store.schema import agents, gap_records, streams
-from aggregator.store.upsert import insert_or
+from aggregator.store.upsert import insert_or, leave
 
 StreamKey = tuple[str, bytes]
 
@@ -46,10 +46,10 @@ def open_stream(connection: Connection, hello: Opening, now: datetime) -> Opened
         "last_seen_at": now,
     }
     row = {"agent_id": hello.agent_id, "first_seen_at": now, "fence": 0, **known}
-    insert_or(connection, agents, [row], lambda new: {name: new[name] for name in known})
+    insert_or(connection, agents, row, lambda new: {name: new[name] for name in known})
     empty = {"committed_seq": 0, "fence": 0, "stored_events": 0, "rejected_events": 0, "duplicate_events": 0}
     stream = {"agent_id": hello.agent_id, "epoch": hello.epoch, "opened_at": now, **empty}
-    insert_or(connection, streams, [stream])
+    insert_or(connection, streams, stream, leave)
     committed = lock(connection, _queues(connection, hello.agent_id))[hello.agent_id, hello.epoch].committed_seq
     if committed >= hello.next_seq:
         return QueueBehind(committed)
@@ -145,4 +145,4 @@ def refuse(connection: Connection, agent_id: str, now: datetime) -> None:
         return
     blank = {"agent_version": "", "model_version": "", "config_version": "", "platform": "", "fence": 0}
     row = {"agent_id": agent_id, "state": "refused", "first_seen_at": now, "last_seen_at": now, **blank}
-    insert_or(connection, agents, [row], lambda new: {"state": new.state, "last_seen_at": new.last_seen_at})
+    insert_or(connection, agents, row, lambda new: {"state": new.state, "last_seen_at": new.last_seen_at})

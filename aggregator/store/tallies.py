@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from aggregator.store.schema import street_sums, tallies
-from aggregator.store.upsert import insert_or
+from aggregator.store.upsert import Insert
 
 DURATION_BOUNDS_S = (60, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400)
 """Upper bounds of the incident duration histogram: from a minute's stop to a day; longer ones count as 'more'."""
@@ -88,46 +88,51 @@ class Grown(NamedTuple):
     value: float
 
 
+Place = tuple[str, str, str, str, str, str]
+"""Agent, camera, zone, scenario, kind and class group."""
+
+_ADD = Insert(tallies, lambda new: {"value": tallies.c.value + new.value})
+_ADD_TO_STREETS = Insert(street_sums, lambda new: {"value": street_sums.c.value + new.value})
+
+
 class TallyBook:
     """Increments that one transaction gathers."""
 
     def __init__(self, street_of: StreetOf) -> None:
         self._street_of = street_of
-        self._sums: defaultdict[TallyKey, float] = defaultdict(float)
-        self._street_sums: defaultdict[StreetSumKey, float] = defaultdict(float)
+        self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
+        self._street_sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
 
-    def opened(self, place: tuple[str, str, str, str, str, str]) -> None:
-        """An incident was opened at ``place`` (agent, camera, zone, scenario, kind, class group)."""
-        self._sums[TallyKey(*place, OPENED)] += 1
-        self._add_to_street(place, OPENED, 1)
+    def opened(self, place: Place) -> None:
+        """An incident was opened at ``place``."""
+        self._sums[*place, OPENED] += 1
+        self._street_sums[*self._street(place), OPENED] += 1
 
-    def closed(self, place: tuple[str, str, str, str, str, str], reason: str, duration_s: float) -> None:
+    def closed(self, place: Place, reason: str, duration_s: float) -> None:
         """An incident was closed after ``duration_s`` seconds."""
         bound = next((str(bound) for bound in DURATION_BOUNDS_S if duration_s <= bound), MORE)
-        self._sums[TallyKey(*place, CLOSED + reason)] += 1
-        self._sums[TallyKey(*place, DURATION + bound)] += 1
-        self._sums[TallyKey(*place, DURATION_SUM)] += duration_s
-        self._add_to_street(place, CLOSED + reason, 1)
+        sums, street_sums, street = self._sums, self._street_sums, self._street(place)
+        sums[*place, CLOSED + reason] += 1
+        sums[*place, DURATION + bound] += 1
+        sums[*place, DURATION_SUM] += duration_s
+        street_sums[*street, CLOSED + reason] += 1
         if reason in SEEN_TO_END:
-            self._add_to_street(place, CLEAR + bound, 1)
-            self._add_to_street(place, CLEAR_SUM, duration_s)
+            street_sums[*street, CLEAR + bound] += 1
+            street_sums[*street, CLEAR_SUM] += duration_s
 
     def grown(self, agent_id: str, grown: Grown) -> None:
         """A sum of seconds has grown. By camera only violations are kept: they are rare, and no heartbeat has their
         kind."""
-        street = self._street_of(agent_id, grown.camera_id)
-        self._street_sums[StreetSumKey(agent_id, *street, grown.scenario, grown.kind, grown.name)] += grown.value
+        place = (agent_id, grown.camera_id, grown.zone_id, grown.scenario, grown.kind, "")
+        self._street_sums[*self._street(place), grown.name] += grown.value
         if grown.name == VIOLATION_SECONDS:
-            place = (agent_id, grown.camera_id, grown.zone_id, grown.scenario, grown.kind)
-            self._sums[TallyKey(*place, "", VIOLATION_SECONDS)] += grown.value
+            self._sums[*place, VIOLATION_SECONDS] += grown.value
 
     def write(self, connection: Connection) -> None:
         """Add everything to the tables, in an order by which two replicas never wait for each other in a circle."""
-        rows = [{**key._asdict(), "value": value} for key, value in sorted(self._sums.items())]
-        insert_or(connection, tallies, rows, lambda new: {"value": tallies.c.value + new.value})
-        rows = [{**key._asdict(), "value": value} for key, value in sorted(self._street_sums.items())]
-        insert_or(connection, street_sums, rows, lambda new: {"value": street_sums.c.value + new.value})
+        _ADD(connection, [(*key, value) for key, value in sorted(self._sums.items())])
+        _ADD_TO_STREETS(connection, [(*key, value) for key, value in sorted(self._street_sums.items())])
 
-    def _add_to_street(self, place: tuple[str, str, str, str, str, str], name: str, value: float) -> None:
+    def _street(self, place: Place) -> tuple[str, ...]:
         agent, camera, _, scenario, kind, _ = place
-        self._street_sums[StreetSumKey(agent, *self._street_of(agent, camera), scenario, kind, name)] += value
+        return (agent, *self._street_of(agent, camera), scenario, kind)

@@ -3,36 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-Row = Mapping[str, Any]
+from aggregator.store.schema import UtcTime, sqlite_time
+
+Change = Callable[[Any], Mapping[str, ColumnElement[Any]]]
+"""What becomes of a row that is there already, given the one that was to be inserted."""
+
+Row = tuple[Any, ...]
+"""A value for each column of a table, in their order."""
+
+_VALUES, _ON_CONFLICT = " VALUES ", " ON CONFLICT "
+
+_AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
+"""Rows of one statement. Few sizes, so that every statement is compiled once; more than one, because SQLite's driver
+lets other threads run, and then waits for them, once a statement."""
 
 
-def insert_or(
-    connection: Connection,
-    table: Table,
-    rows: Sequence[Row],
-    change: Callable[[Any], Mapping[str, ColumnElement[Any]]] | None = None,
-) -> None:
-    """Insert ``rows``. Where the primary key is there already, apply ``change(excluded)``, or leave the row be.
+def leave(_excluded: Any) -> Mapping[str, ColumnElement[Any]]:
+    """The change that is none."""
+    return {}
 
-    Callers sort the rows by primary key: two replicas that upsert in different orders would wait for each other.
-    """
-    if not rows:
-        return
+
+class Insert:
+    """Puts rows into a table. Where the primary key is there already, ``change`` is applied; without one it fails."""
+
+    def __init__(self, table: Table, change: Change | None = None) -> None:
+        self._table = table
+        self._change = change
+        self._width = len(table.columns)
+        self._times = [place for place, column in enumerate(table.columns) if isinstance(column.type, UtcTime)]
+        self._statement = cache(self._compile)
+
+    def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Insert ``rows``, no two with the same primary key.
+
+        Callers sort them by it: two replicas that upsert in different orders would wait for each other.
+        """
+        dialect, first = connection.dialect.name, 0
+        for size in _AT_ONCE:
+            while len(rows) - first >= size:
+                values = list(chain.from_iterable(rows[first : first + size]))
+                if dialect == "sqlite":
+                    for place in self._times:
+                        values[place :: self._width] = map(sqlite_time, values[place :: self._width])
+                connection.exec_driver_sql(self._statement(dialect, size), tuple(values))
+                first += size
+
+    def _compile(self, dialect: str, rows: int) -> str:
+        of_postgresql = dialect == "postgresql"
+        statement = _statement(self._table, self._change, of_postgresql=of_postgresql)
+        kind: Any = partial(PGDialect_psycopg, paramstyle="format") if of_postgresql else SQLiteDialect_pysqlite
+        head, _, rest = str(statement.compile(dialect=kind())).partition(_VALUES)
+        one, on, conflict = rest.partition(_ON_CONFLICT)
+        return head + _VALUES + ", ".join([one] * rows) + on + conflict
+
+
+def insert_or(connection: Connection, table: Table, row: Mapping[str, Any], change: Change) -> None:
+    """The same for one row that leaves some columns to their defaults."""
+    connection.execute(_statement(table, change, of_postgresql=connection.dialect.name == "postgresql"), dict(row))
+
+
+def _statement(table: Table, change: Change | None, *, of_postgresql: bool) -> Any:
     key = [column.name for column in table.primary_key]
-    statement = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
+    statement: Any = (postgresql.insert if of_postgresql else sqlite.insert)(table)
     if change is None:
-        statement = statement.on_conflict_do_nothing(index_elements=key)
-    else:
-        statement = statement.on_conflict_do_update(index_elements=key, set_=dict(change(statement.excluded)))
-    connection.execute(statement, [dict(row) for row in rows])
+        return statement
+    changes = dict(change(statement.excluded))
+    if not changes:
+        return statement.on_conflict_do_nothing(index_elements=key)
+    return statement.on_conflict_do_update(index_elements=key, set_=changes)
 
 
-def replace_all(table: Table, keep: Iterable[str] = ()) -> Callable[[Any], Mapping[str, ColumnElement[Any]]]:
+def replace_all(table: Table, keep: Iterable[str] = ()) -> Change:
     """A change that takes every new value but the key's and those of ``keep``."""
     left = {column.name for column in table.primary_key} | set(keep)
     names = [column.name for column in table.columns if column.name not in left]
