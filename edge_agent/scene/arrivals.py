@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup
@@ -28,6 +30,14 @@ class Arrivals:
     def learn(self, now: Now) -> None:
         """Take in one frame's sure detections, before candidates are judged on it."""
         self._sizes.learn(now.detections, now.boxes)
+
+    def dump(self) -> dict[str, Any]:
+        """What must survive a restart, as JSON values: the frames that were kept do not."""
+        return {"sizes": self._sizes.dump()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from ``dump``."""
+        self._sizes.load(state["sizes"])
 
     def remember(self, now: Now) -> None:
         """Keep the frame itself, after candidates were judged on it."""

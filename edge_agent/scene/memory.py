@@ -106,12 +106,15 @@ class SceneMemory:
             "started_s": self.started_s,
             "last_s": self.last_s,
             "places": [dump_place(place) for place in self.places],
+            "arrivals": self._arrivals.dump(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from ``dump``: the time until the next frame is unknown to every stay."""
         self.places = [load_place(place) for place in state["places"]]
         self.started_s, self.last_s = state["started_s"], state["last_s"]
+        if "arrivals" in state:  # it was not always kept
+            self._arrivals.load(state["arrivals"])
         self._before = None
         self._resumed = True
 

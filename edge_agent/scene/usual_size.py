@@ -12,6 +12,8 @@ from edge_agent.scene.stay import Box
 
 KEPT = 600
 """Sure detections kept for each class group."""
+DUMPED = 200
+"""How many of them outlive a restart: the kept state is written often."""
 
 
 class UsualSizes:
@@ -28,6 +30,20 @@ class UsualSizes:
                 x1, y1, x2, y2 = (float(side) for side in boxes[index])
                 seen = self._seen.setdefault(group, deque(maxlen=KEPT))
                 seen.append((y2, root_area((x1, y1, x2, y2))))
+
+    def dump(self) -> dict[str, list[list[float]]]:
+        """What must survive a restart, to a tenth of a pixel: foot and size of the last of each group."""
+        return {
+            group.value: [[round(foot, 1), round(size, 1)] for foot, size in list(seen)[-DUMPED:]]
+            for group, seen in self._seen.items()
+        }
+
+    def load(self, state: dict[str, list[list[float]]]) -> None:
+        """Go on from ``dump``. Raises ``TypeError`` or ``ValueError`` for anything else."""
+        self._seen = {
+            ClassGroup(group): deque(((float(foot), float(size)) for foot, size in seen), maxlen=KEPT)
+            for group, seen in state.items()
+        }
 
     def odd(self, box: Box, group: ClassGroup, frame_height: int) -> bool:
         """True if a thing of this group can hardly have this size here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -260,6 +261,29 @@ def test_a_weak_candidate_of_a_size_that_nothing_has_there_is_nothing() -> None:
 
 def test_where_nothing_was_seen_yet_no_size_is_odd() -> None:
     assert len(told(*_with_times(small_thing(0))).stays()) == 1
+
+
+def test_the_sizes_of_things_are_known_after_a_restart_too() -> None:
+    street, say = small_thing(10)
+    memory = SceneMemory("gate", 1.0)
+    for at_s in steps(0, 55):
+        memory.observe(street.frame(at_s), SEEING, cars(say(at_s)))
+    again = SceneMemory("gate", 1.0)
+    again.load(json.loads(json.dumps(memory.dump())))
+    assert not any(
+        stay.standing for at_s in steps(56, 100) for stay in again.observe(street.frame(at_s), SEEING, cars(say(at_s)))
+    )
+
+
+def test_state_that_was_kept_without_sizes_still_keeps_its_stays() -> None:
+    memory = SceneMemory("gate", 1.0)
+    for at_s in steps(0, 30):
+        memory.observe(new_car().frame(at_s), SEEING, cars([(CAR, 0.6)] * (at_s >= ARRIVES_S)))
+    state = memory.dump()
+    del state["arrivals"]
+    again = SceneMemory("gate", 1.0)
+    again.load(state)
+    assert [place.stay_id for place in again.places] == [place.stay_id for place in memory.places]
 
 
 def _with_times(made: tuple[Street, Say]) -> tuple[Street, list[float], Say]:
