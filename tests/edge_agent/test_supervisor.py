@@ -69,7 +69,7 @@ def frames(count: int, first: float = 0.0) -> Script:
 
 
 def until(holds: Callable[[], object], what: str) -> None:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < give_up, f"not in time: {what}"
         time.sleep(0.005)
