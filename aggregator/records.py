@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Phase(StrEnum):
@@ -28,9 +29,11 @@ class Evidence:
     people_masked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentEvent:
-    """One moment in an incident's life; complete in itself. ``box`` is xyxy, pixels of the full frame."""
+class IncidentEvent(NamedTuple):
+    """One moment in an incident's life; complete in itself. ``box`` is xyxy, pixels of the full frame.
+
+    A tuple, because most of what comes is this, and it is made three times as fast as a frozen dataclass.
+    """
 
     incident_id: str
     phase: Phase

@@ -130,7 +130,7 @@ def _incident(message: Any) -> IncidentEvent:
         clear_width_uncertainty_m=uncertainty_m,
         severity=_SEVERITIES[message.severity],
         close_reason=reason,
-        evidence=tuple(_picture(reference) for reference in message.evidence),
+        evidence=tuple(map(_picture, message.evidence)),
         model_version=message.model_version,
         config_version=message.config_version,
     )

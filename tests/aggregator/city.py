@@ -120,7 +120,7 @@ class City:
     def _life(self, seq: int, name: str, where: tuple[str, str, str, str], reason: str) -> list[Entry]:
         opening = self._opening(seq, name, where)
         assert isinstance(opening.body, IncidentEvent)
-        closing = replace(opening.body, phase=Phase.CLOSED, occurred_at=NOW + timedelta(minutes=7), close_reason=reason)
+        closing = opening.body._replace(phase=Phase.CLOSED, occurred_at=NOW + timedelta(minutes=7), close_reason=reason)
         return [opening, replace(opening, seq=seq + 1, body=closing)]
 
     def _opening(self, seq: int, name: str, where: tuple[str, str, str, str]) -> Entry:
