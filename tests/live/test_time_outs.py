@@ -21,6 +21,7 @@ from tests.end_to_end.running import AGENT, command
 from tests.live import films
 from tests.live.relay import Network
 
+RECONNECTIONS = 1000
 QUICK = StreamConfig(open_timeout_s=1.0, read_timeout_s=1.0)
 
 
@@ -139,22 +140,21 @@ def test_check_says_what_live_cameras_send_and_hides_passwords(tmp_path: Path, s
 def test_a_thousand_reconnections_leave_no_thread_and_no_descriptor_behind(street: Path, rtsp: Any, relay: Any) -> None:
     network = relay(rtsp({"/street": {"file": str(street), "codec": "h264"}}).port)
     sources = [
-        open_live(CameraConfig(f"c{n}", f"rtsp://127.0.0.1:{network.port}/street", period_s=1.0)) for n in range(4)
+        open_live(CameraConfig(f"c{n}", f"rtsp://127.0.0.1:{network.port}/street", period_s=1.0)) for n in range(8)
     ]
-    for source in sources:
-        source.start()
     try:
-        assert all(_take(source, 20) is not None for source in sources)
-        held, memory = len(os.listdir("/proc/self/fd")), []
-        while sum(source.status().reconnects for source in sources) < 1000:
+        for source in sources:  # one after the other: the server makes its film ready for the first
+            source.start()
+            assert _take(source, 60) is not None
+        held, threads, memory = len(os.listdir("/proc/self/fd")), threading.active_count(), []
+        while sum(source.status().reconnects for source in sources) < RECONNECTIONS:
             network.turn(Network.CUT)
             network.turn(Network.GOOD)
-            time.sleep(2.0)
-            for source in sources:
-                source.take()
+            time.sleep(0.2)
+            assert all(_take(source, 60) is not None for source in sources)
             memory.append(_resident_kib())
-        assert all(_take(source, 20) is not None for source in sources)
-        assert len(os.listdir("/proc/self/fd")) <= held + 8
+        assert len(os.listdir("/proc/self/fd")) <= held + 4
+        assert threading.active_count() <= threads + 4
         half = len(memory) // 2
         assert max(memory[half:]) < max(memory[:half]) * 1.1
     finally:
