@@ -136,9 +136,13 @@ def test_check_says_what_live_cameras_send_and_hides_passwords(tmp_path: Path, s
         assert "s3cret" not in each.stdout + each.stderr
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(os.environ.get("CLEARWAY_FAULTS") != "long", reason="takes minutes: CLEARWAY_FAULTS=long")
-def test_a_thousand_reconnections_leave_no_thread_and_no_descriptor_behind(street: Path, rtsp: Any, relay: Any) -> None:
-    network = relay(rtsp({"/street": {"file": str(street), "codec": "h264"}}).port)
+def test_a_thousand_reconnections_leave_no_thread_and_no_descriptor_behind(
+    tmp_path: Path, rtsp: Any, relay: Any
+) -> None:
+    long = films.film(tmp_path / "long.mkv", size="160x90", seconds=1800)
+    network = relay(rtsp({"/street": {"file": str(long), "codec": "h264"}}).port)
     sources = [
         open_live(CameraConfig(f"c{n}", f"rtsp://127.0.0.1:{network.port}/street", period_s=1.0)) for n in range(8)
     ]
