@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from aggregator.config import CommitConfig
-from aggregator.records import Batch, Outcome
+from aggregator.records import Batch, Opened, Opening, Outcome, QueueBehind
 from aggregator.store.errors import StoreError, StoreUnavailableError
 
 T = TypeVar("T")
@@ -29,6 +29,10 @@ class Failed:
 
 
 Waiting = tuple[Batch, asyncio.Future["Outcome | Failed"]]
+WaitingHello = tuple[Opening, asyncio.Future[Opened | QueueBehind]]
+
+MAX_HELLOS = 256
+"""Streams that one transaction registers: thousands come at once after an outage, and batches wait behind it."""
 
 
 class CommitsToStore(Protocol):
@@ -36,6 +40,10 @@ class CommitsToStore(Protocol):
 
     def commit(self, taken: list[Batch]) -> list[Outcome]:
         """Store batches in one transaction."""
+        ...
+
+    def open_streams(self, hellos: list[Opening]) -> dict[str, Opened | QueueBehind]:
+        """Register streams of different agents in one transaction."""
         ...
 
 
@@ -64,6 +72,8 @@ class Ingest:
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
         self._task: asyncio.Task[None] | None = None
+        self._hellos: list[WaitingHello] = []
+        self._opening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Ingest:
         self._task = asyncio.create_task(self._work(), name="group-commit")
@@ -71,6 +81,8 @@ class Ingest:
 
     async def __aexit__(self, *_: object) -> None:
         """Commit what is queued, then stop."""
+        if self._opening is not None:
+            await self._opening
         await self._queue.join()
         if self._task is not None:
             self._task.cancel()
@@ -83,9 +95,47 @@ class Ingest:
         self._queue.put_nowait((batch, future))
         return future
 
+    async def open(self, hello: Opening) -> Opened | QueueBehind:
+        """Register a stream. Those that come while a transaction runs share the next. Raises ``StoreError``."""
+        future: asyncio.Future[Opened | QueueBehind] = asyncio.get_running_loop().create_future()
+        self._hellos.append((hello, future))
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open_all(), name="group-hello")
+        return await future
+
     async def write(self, work: Callable[[], T]) -> T:
         """Run another write of the store in the writing thread. Raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _open_all(self) -> None:
+        try:
+            while self._hellos:
+                group: dict[str, WaitingHello] = {}
+                for waiting in self._hellos:
+                    if len(group) < MAX_HELLOS:
+                        group.setdefault(waiting[0].agent_id, waiting)
+                taken = list(group.values())
+                self._hellos = [waiting for waiting in self._hellos if group.get(waiting[0].agent_id) is not waiting]
+                await self._open(taken)
+        finally:
+            self._opening = None
+
+    async def _open(self, group: list[WaitingHello]) -> None:
+        try:
+            opened = await self.write(partial(self._store.open_streams, [hello for hello, _ in group]))
+        except StoreUnavailableError as error:
+            _fail(group, error)
+        except Exception as error:  # one agent's Hello must not keep the others out
+            log.exception("streams were not registered", streams=len(group))
+            if len(group) == 1:
+                _fail(group, error if isinstance(error, StoreError) else StoreError(f"{type(error).__name__}: {error}"))
+            else:
+                for waiting in group:
+                    await self._open([waiting])
+        else:
+            for hello, future in group:
+                if not future.done():  # its agent has gone
+                    future.set_result(opened[hello.agent_id])
 
     async def _work(self) -> None:
         while True:
@@ -142,3 +192,9 @@ def _resolve(group: Sequence[Waiting], results: Sequence[Outcome | Failed]) -> N
     for (_, future), result in zip(group, results, strict=True):
         if not future.done():  # a stream that is gone has cancelled it
             future.set_result(result)
+
+
+def _fail(group: Sequence[WaitingHello], error: StoreError) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import grpc
 import structlog
@@ -25,7 +25,6 @@ from aggregator.records import (
     Fenced,
     Hole,
     IncidentEvent,
-    Opened,
     Opening,
     Outcome,
     QueueBehind,
@@ -34,6 +33,8 @@ from aggregator.refusal import RefusalError, exhausted, store_refuses, taken_ove
 from aggregator.store.errors import StoreError
 from aggregator.stream_parts import Arrived, Shared
 from aggregator.wire import MAX_SEQ, BadMessageError, read_entry, read_opening
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +135,7 @@ class AgentStream:
         else:
             self._enter(hello.agent_id)
         if not self._shared.config.knows(hello.agent_id):
-            await self._store(lambda: self._shared.store.refuse(hello.agent_id))
+            await self._store(self._shared.ingest.write(lambda: self._shared.store.refuse(hello.agent_id)))
             raise RefusalError(
                 grpc.StatusCode.PERMISSION_DENIED,
                 "unknown_agent",
@@ -143,7 +144,7 @@ class AgentStream:
         most = self._shared.config.limits.max_agents
         if not self._shared.fleet.has(hello.agent_id) and len(self._shared.fleet) >= most:
             raise exhausted("too_many_agents", f"there are {most} agents already, which is limits.max_agents")
-        opened: Opened | QueueBehind = await self._store(lambda: self._shared.store.open_stream(hello))
+        opened = await self._store(self._shared.ingest.open(hello))
         if isinstance(opened, QueueBehind):
             await self._welcome(opened.committed_seq)  # by which the agent sees that it needs a new epoch
             raise RefusalError(
@@ -351,8 +352,8 @@ class AgentStream:
         except (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError) as error:
             raise GoneError from error
 
-    async def _store(self, work: Callable[[], Any]) -> Any:
+    async def _store(self, work: Awaitable[T]) -> T:
         try:
-            return await self._shared.ingest.write(work)
+            return await work
         except StoreError as error:
             raise store_refuses(error) from error

@@ -78,8 +78,12 @@ class Store:
 
     def open_stream(self, hello: Opening) -> Opened | QueueBehind:
         """Register a stream, fence off the agent's older ones, and say what is stored of its queue."""
+        return self.open_streams([hello])[hello.agent_id]
+
+    def open_streams(self, hellos: Sequence[Opening]) -> dict[str, Opened | QueueBehind]:
+        """The same for streams of many agents in one transaction; by agent."""
         with self._writing() as connection:
-            return streams.open_stream(connection, hello, self._clock())
+            return streams.open_streams(connection, hellos, self._clock())
 
     def refuse(self, agent_id: str) -> None:
         """Remember that an agent that is not known tried to connect."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import BindParameter, Connection, and_, bindparam, func, or_, select, update
 
 from aggregator.records import Opened, Opening, QueueBehind
 from aggregator.store.schema import agents, gap_records, streams
-from aggregator.store.upsert import insert_or, leave
+from aggregator.store.upsert import Insert, Row, insert_or, leave
 
 StreamKey = tuple[str, bytes]
 
@@ -22,6 +22,39 @@ MAX_REFUSED_AGENTS = 100
 
 KEYS_AT_ONCE = 400
 """Rows that one query locks: SQLite takes expressions up to 1000 deep."""
+
+_KNOWN = ("state", "agent_version", "model_version", "config_version", "platform", "last_seen_at")
+_KNOW = Insert(agents, lambda new: {name: new[name] for name in _KNOWN})
+_BEGIN = Insert(streams, leave)
+_OF: BindParameter[str] = bindparam("of", expanding=True)
+_LOCK_QUEUES = (
+    select(streams.c.agent_id, streams.c.epoch, streams.c.committed_seq)
+    .where(streams.c.agent_id.in_(_OF))
+    .order_by(streams.c.agent_id, streams.c.epoch)
+    .with_for_update()
+)
+_NEXT_FENCE = (
+    update(agents)
+    .where(agents.c.agent_id.in_(_OF))
+    .values(fence=agents.c.fence + 1)
+    .returning(agents.c.agent_id, agents.c.fence)
+)
+_FENCE_OFF = (
+    update(streams)
+    .where(streams.c.agent_id.in_(_OF))
+    .values(fence=select(agents.c.fence).where(agents.c.agent_id == streams.c.agent_id).scalar_subquery())
+)
+_ADVANCE = (
+    update(streams)
+    .where(streams.c.agent_id == bindparam("of_agent"), streams.c.epoch == bindparam("of_epoch"))
+    .values(
+        committed_seq=bindparam("to_seq"),
+        stored_events=streams.c.stored_events + bindparam("more_stored"),
+        rejected_events=streams.c.rejected_events + bindparam("more_rejected"),
+        duplicate_events=streams.c.duplicate_events + bindparam("more_duplicates"),
+        committed_at=bindparam("at", type_=streams.c.committed_at.type),
+    )
+)
 
 
 @dataclass(slots=True)
@@ -35,58 +68,58 @@ class HighWater:
     duplicates: int = 0
 
 
-def open_stream(connection: Connection, hello: Opening, now: datetime) -> Opened | QueueBehind:
-    """Give a stream its fence, fence off every older one of the agent, and say what is stored."""
-    known = {
-        "state": "known",
-        "agent_version": hello.agent_version,
-        "model_version": hello.model_version,
-        "config_version": hello.config_version,
-        "platform": hello.platform,
-        "last_seen_at": now,
-    }
-    row = {"agent_id": hello.agent_id, "first_seen_at": now, "fence": 0, **known}
-    insert_or(connection, agents, row, lambda new: {name: new[name] for name in known})
-    empty = {"committed_seq": 0, "fence": 0, "stored_events": 0, "rejected_events": 0, "duplicate_events": 0}
-    stream = {"agent_id": hello.agent_id, "epoch": hello.epoch, "opened_at": now, **empty}
-    insert_or(connection, streams, stream, leave)
-    committed = lock(connection, _queues(connection, hello.agent_id))[hello.agent_id, hello.epoch].committed_seq
-    if committed >= hello.next_seq:
-        return QueueBehind(committed)
-    fence = connection.execute(
-        update(agents)
-        .where(agents.c.agent_id == hello.agent_id)
-        .values(fence=agents.c.fence + 1)
-        .returning(agents.c.fence)
-    ).scalar_one()
-    connection.execute(update(streams).where(streams.c.agent_id == hello.agent_id).values(fence=fence))
-    lost = max(0, hello.lowest_unacked_seq - 1 - committed)
-    if lost:
-        connection.execute(
-            gap_records.insert().values(
-                agent_id=hello.agent_id,
-                epoch=hello.epoch,
-                reason=MISSING_AT_HELLO,
-                events_lost=lost,
-                first_lost_seq=committed + 1,
-                last_lost_seq=committed + lost,
-                explained=False,
-                received_at=now,
-            )
-        )
-        committed += lost
-        connection.execute(
-            update(streams)
-            .where(streams.c.agent_id == hello.agent_id, streams.c.epoch == hello.epoch)
-            .values(committed_seq=committed)
-        )
-    return Opened(fence, committed, lost)
+def open_streams(connection: Connection, hellos: Sequence[Opening], now: datetime) -> dict[str, Opened | QueueBehind]:
+    """Give each agent's stream its fence, fence off every older one of the agent, and say what is stored; by agent.
+
+    No two of the ``hellos`` are of one agent.
+    """
+    in_order = sorted(hellos, key=lambda hello: hello.agent_id)
+    _KNOW(connection, [_known(hello, now) for hello in in_order])
+    _BEGIN(connection, [(hello.agent_id, hello.epoch, 0, 0, 0, 0, 0, now, None) for hello in in_order])
+    outcomes: dict[str, Opened | QueueBehind] = {}
+    for start in range(0, len(in_order), KEYS_AT_ONCE):
+        part = in_order[start : start + KEYS_AT_ONCE]
+        rows = connection.execute(_LOCK_QUEUES, {"of": [hello.agent_id for hello in part]})
+        stored = {(row.agent_id, row.epoch): row.committed_seq for row in rows}
+        behind = [hello for hello in part if stored[hello.agent_id, hello.epoch] >= hello.next_seq]
+        outcomes |= {hello.agent_id: QueueBehind(stored[hello.agent_id, hello.epoch]) for hello in behind}
+        welcome = [hello for hello in part if hello.agent_id not in outcomes]
+        ids = {"of": [hello.agent_id for hello in welcome]}
+        fences = {row.agent_id: row.fence for row in connection.execute(_NEXT_FENCE, ids)}
+        connection.execute(_FENCE_OFF, ids)
+        for hello in welcome:
+            committed = stored[hello.agent_id, hello.epoch]
+            lost = max(0, hello.lowest_unacked_seq - 1 - committed)
+            if lost:
+                _skip(connection, hello, committed, lost, now)
+            outcomes[hello.agent_id] = Opened(fences[hello.agent_id], committed + lost, lost)
+    return outcomes
 
 
-def _queues(connection: Connection, agent_id: str) -> list[StreamKey]:
-    """The queues that this agent has had."""
-    found = connection.execute(select(streams.c.agent_id, streams.c.epoch).where(streams.c.agent_id == agent_id))
-    return [(row.agent_id, row.epoch) for row in found]
+def _known(hello: Opening, now: datetime) -> Row:
+    versions = (hello.agent_version, hello.model_version, hello.config_version, hello.platform)
+    return (hello.agent_id, "known", *versions, now, now, 0, None, None)
+
+
+def _skip(connection: Connection, hello: Opening, committed: int, lost: int, now: datetime) -> None:
+    """Record that events are missing, and go on after them."""
+    connection.execute(
+        gap_records.insert().values(
+            agent_id=hello.agent_id,
+            epoch=hello.epoch,
+            reason=MISSING_AT_HELLO,
+            events_lost=lost,
+            first_lost_seq=committed + 1,
+            last_lost_seq=committed + lost,
+            explained=False,
+            received_at=now,
+        )
+    )
+    connection.execute(
+        update(streams)
+        .where(streams.c.agent_id == hello.agent_id, streams.c.epoch == hello.epoch)
+        .values(committed_seq=committed + lost)
+    )
 
 
 def lock(connection: Connection, keys: Iterable[StreamKey]) -> dict[StreamKey, HighWater]:
@@ -109,19 +142,8 @@ def advance(connection: Connection, rows: dict[StreamKey, HighWater], now: datet
     """Write locked high-water rows back."""
     if not rows:
         return
-    statement = (
-        update(streams)
-        .where(streams.c.agent_id == bindparam("of_agent"), streams.c.epoch == bindparam("of_epoch"))
-        .values(
-            committed_seq=bindparam("to_seq"),
-            stored_events=streams.c.stored_events + bindparam("more_stored"),
-            rejected_events=streams.c.rejected_events + bindparam("more_rejected"),
-            duplicate_events=streams.c.duplicate_events + bindparam("more_duplicates"),
-            committed_at=bindparam("at", type_=streams.c.committed_at.type),
-        )
-    )
     connection.execute(
-        statement,
+        _ADVANCE,
         [
             {
                 "of_agent": agent,
