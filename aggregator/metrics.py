@@ -1,4 +1,7 @@
-"""What ``/metrics`` serves: this process's own counters, and series made from the last look at store and fleet."""
+"""What ``/metrics`` serves: this process's own counters, and series made from the last look at store and fleet.
+
+Beside it, ``/sd/agents`` says where agents' own metrics are.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from threading import Thread
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
@@ -25,6 +28,8 @@ from prometheus_client.registry import Collector
 
 from aggregator import __version__
 from aggregator.agent_series import agent_series
+from aggregator.agent_targets import PATH as TARGETS_PATH
+from aggregator.agent_targets import agent_targets
 from aggregator.camera_series import camera_series, incident_series
 from aggregator.catalogue import Family, Kind, Scope, Source, declare
 from aggregator.config import MetricsConfig
@@ -32,6 +37,9 @@ from aggregator.overview import Overview
 from aggregator.own_series import own_series
 from aggregator.series import Own
 from aggregator.street_series import street_series
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 COMMIT_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -97,6 +105,7 @@ class Metrics(Collector):
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._config = config
         self._shown: tuple[Metric, ...] = ()
+        self.targets = b"[]"
         self._own = Own()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -159,7 +168,7 @@ class Metrics(Collector):
             *own_series(seen, own),
             SNAPSHOT_SECONDS.filled({(): took_s + time.perf_counter() - began}),
         )
-        self._shown, self._own = shown, own
+        self._shown, self._own, self.targets = shown, own, agent_targets(seen)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the names are known once there is something to show."""
@@ -180,11 +189,12 @@ class Metrics(Collector):
 
 
 class MetricsServer:
-    """Serves ``/metrics`` over HTTP until it is closed. Raises ``OSError`` if the address can't be had."""
+    """Serves ``/metrics`` and ``/sd/agents`` over HTTP until closed. Raises ``OSError`` if the address can't be had."""
 
     def __init__(self, metrics: Metrics, listen: str) -> None:
         host, _, port = listen.rpartition(":")
         server, thread = start_http_server(int(port), host.strip("[]"), registry=metrics.registry)
+        server.set_app(_with_targets(server.get_app(), metrics))
         self._server: WSGIServer = server
         self._thread: Thread = thread
         self._host = host.strip("[]")
@@ -199,3 +209,15 @@ class MetricsServer:
         stopping.join()
         self._server.server_close()
         self._thread.join()
+
+
+def _with_targets(others: WSGIApplication, metrics: Metrics) -> WSGIApplication:
+    """What serves ``/sd/agents`` itself, and leaves everything else to ``others``."""
+
+    def served(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != TARGETS_PATH or environ["REQUEST_METHOD"] != "GET":
+            return others(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [metrics.targets]
+
+    return served

@@ -1,6 +1,7 @@
 """Where cameras stand: the city's own hierarchy, ``city / district / street / cell``, and coordinates.
 
-Agents send their cameras' ids alone; this file, the aggregator's, says the rest.
+Agents send their cameras' ids alone; this file, the aggregator's, says the rest: also where agents' own metrics are
+served, if they can be reached.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from aggregator.store.tallies import NOWHERE, UNPLACED, StreetKey
 
 LEVELS = ("city", "district", "street", "cell")
 MAX_NAME = 128
+MAX_PORT = 65535
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,14 @@ UNPLACED_STREET = Street(UNPLACED, UNPLACED, UNPLACED, UNPLACED)
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Every place that is known. Cameras are keyed by (agent, camera)."""
+    """Every place that is known. Cameras are keyed by (agent, camera).
+
+    ``agents`` says where an agent's own metrics can be reached, as host and port.
+    """
 
     cameras: Mapping[tuple[str, str], Place] = field(default_factory=dict)
     streets: Mapping[StreetKey, Street] = field(default_factory=dict)
+    agents: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, agent_id: str, camera_id: str) -> Place:
         """Where a camera stands; the place ``unplaced`` for one that is not in the file."""
@@ -99,6 +106,15 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_NAME or _CONTROL.search(value):
         raise ValueError(f"{value!r} is not a name: any script, one line, {MAX_NAME} characters at most")
     return value
+
+
+def _address(value: Any) -> str:
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found[1]) <= MAX_PORT:
+        raise ValueError(
+            f"{value!r} is not an address: write HOST:PORT, such as 10.0.0.7:9101, without http:// or a path"
+        )
+    return str(found[0])
 
 
 def _path(value: Any) -> tuple[str, ...]:
@@ -151,9 +167,16 @@ class _Camera:
 
 
 @checked(frozen=True, slots=True, config=_STRICT)
+class _Agent:
+    agent: Annotated[str, BeforeValidator(_identifier)]
+    metrics: Annotated[str, BeforeValidator(_address)]
+
+
+@checked(frozen=True, slots=True, config=_STRICT)
 class _File:
     cities: tuple[_City, ...]
     cameras: tuple[_Camera, ...] = ()
+    agents: tuple[_Agent, ...] = ()
 
 
 _FILE: TypeAdapter[_File] = TypeAdapter(_File)
@@ -165,9 +188,23 @@ def load_places(path: Path) -> Places:
     file = ConfigFile.read(path, long_list=True)
     content = file.validate(_FILE, file.data)
     tree = _Tree()
-    problems = [*tree.grow(content.cities), *tree.place(content.cameras)]
+    problems = [*tree.grow(content.cities), *tree.place(content.cameras), *_listed_twice(content.agents)]
     file.refuse(problems)
-    return Places(tree.cameras, tree.streets)
+    return Places(tree.cameras, tree.streets, {one.agent: one.metrics for one in content.agents})
+
+
+def _listed_twice(agents: tuple[_Agent, ...]) -> Iterator[Problem]:
+    """Agents that are listed twice, and addresses that two agents are said to have."""
+    owners: dict[str, str] = {}
+    seen: set[str] = set()
+    for index, one in enumerate(agents):
+        at: Where = ("agents", index)
+        if one.agent in seen:
+            yield (*at, "agent"), f"agent {one.agent} is listed twice: take one out"
+        seen.add(one.agent)
+        owner = owners.setdefault(one.metrics, one.agent)
+        if owner != one.agent:
+            yield (*at, "metrics"), f"{one.metrics} is said to be agent {owner}'s already: mend one of them"
 
 
 class _Tree:

@@ -77,6 +77,13 @@ def watched_demo(folder: Folder, prometheus: str) -> Iterator[Prometheus]:
             },
         ],
     }
+    with scraping(folder, prometheus, config) as server:
+        yield server
+
+
+@contextmanager
+def scraping(folder: Folder, prometheus: str, config: dict[str, Any]) -> Iterator[Prometheus]:
+    """A Prometheus with this configuration, which ends afterwards."""
     file = folder.write("prometheus.yml", config)
     address = f"127.0.0.1:{free_port()}"
     with (folder.path / "prometheus.log").open("wb") as log:
