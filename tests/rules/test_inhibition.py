@@ -24,6 +24,7 @@ CLOCK = OPERATIONS | {
     "agent": "box-1",
     "district": "310115",
 }
+INGEST = OPERATIONS | {"alertname": "ClearwayIngestFailing", "severity": "critical", "instance": "aggregator-1"}
 DISK = OPERATIONS | {"alertname": "ClearwayDiskFilling", "instance": "aggregator-1", "disk": "store"}
 
 
@@ -72,15 +73,15 @@ def test_a_silent_agent_mutes_its_silent_cameras_and_nothing_else(manager: Alert
     assert not told.told("ClearwayAgentClockOff", agent="box-1")
 
 
-def test_a_site_that_is_down_mutes_its_agents_and_leaves_officers_and_disks(manager: Alertmanager) -> None:
+def test_a_site_that_is_down_mutes_its_agents_and_leaves_officers_and_causes(manager: Alertmanager) -> None:
     manager.post(DOWN)
     assert state(manager, DOWN) == "active"
     elsewhere = SILENT | {"site": "another"}
     filling = DISK | {"severity": "critical"}
-    manager.post(DOWN, SILENT, BLIND | {"reason": "dark"}, BLOCKED, elsewhere, filling)
+    manager.post(DOWN, SILENT, BLIND | {"reason": "dark"}, BLOCKED, elsewhere, filling, INGEST)
     assert state(manager, SILENT) == "suppressed"
     assert state(manager, BLIND | {"reason": "dark"}) == "suppressed"
-    assert [state(manager, alert) for alert in (BLOCKED, elsewhere, filling)] == ["active"] * 3
+    assert [state(manager, alert) for alert in (BLOCKED, elsewhere, filling, INGEST)] == ["active"] * 4
 
 
 def test_critical_mutes_the_warning_of_the_same_thing(manager: Alertmanager) -> None:

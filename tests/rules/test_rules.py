@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,11 @@ def program(name: str, package: str, *arguments: str) -> subprocess.CompletedPro
     return subprocess.run([found, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
-def unit_tests() -> Iterator[dict[str, Any]]:
+@cache
+def unit_tests() -> list[dict[str, Any]]:
     """Every test of every file for promtool."""
-    for path in UNIT_TESTS:
-        yield from yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in UNIT_TESTS]
+    return [test for file in files for test in file["tests"]]
 
 
 def seconds(duration: str) -> float:
