@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import cv2
@@ -33,16 +33,32 @@ from tests.benchmarks.edge.ours import play, started_at
 
 MODEL = "nanodet-g-416"
 SUITE = Path("tests/suites/parking.yaml")
-FOLDER = Path("build/bench-edge")
+FOLDER = Path("build/bench-edge").resolve()
 MIB_STEPS = (1, 8, 24)
 """Numbers of cameras for which the peak of memory is measured; the last is the one that must be sustained."""
 MEMORY_S = 40.0
 """How long memory is watched for the smaller numbers: references, look-back frames and stills are full after that."""
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How the agent is configured: its sampling period, and whether it looks at windows besides the whole frame."""
+
+    period_s: float
+    tiles: Literal["auto", "off"]
+
+    def __str__(self) -> str:
+        return f"{self.period_s:g}:{self.tiles}"
+
+    def camera(self, item: Made) -> CameraConfig:
+        """The camera of a clip on the footage made from it."""
+        camera = item.placed.camera(item.clip.camera, item.video, self.period_s)
+        return replace(camera, detection=replace(camera.detection, tiles=self.tiles))
+
+
 @dataclass(slots=True)
 class Spent:
-    """What the agent used and said with one sampling period, over all clips, beside the least for the same frames."""
+    """What the agent used and said with one setting, over all clips, beside the least for the same frames."""
 
     cpu_s: float = 0.0
     floor_s: float = 0.0
@@ -56,17 +72,17 @@ class Spent:
 
 @dataclass(slots=True)
 class Sums:
-    """The agent by its period, and what it is measured against, over all clips."""
+    """The agent by its setting, and what it is measured against, over all clips."""
 
     footage_s: float = 0.0
     recipe_s: float = 0.0
     every_frame_s: float = 0.0
     recipe: Score = field(default_factory=Score)
-    agent: dict[float, Spent] = field(default_factory=dict)
+    agent: dict[Setting, Spent] = field(default_factory=dict)
 
-    def of(self, period_s: float) -> dict[str, Any]:
-        """The result for one period."""
-        spent = self.agent[period_s]
+    def of(self, setting: Setting) -> dict[str, Any]:
+        """The result for one setting."""
+        spent = self.agent[setting]
         return {
             "cpu_ratio_vs_recipe": round(spent.cpu_s / self.recipe_s, 4),
             "cpu_ratio_vs_floor": round(spent.cpu_s / spent.floor_s, 4),
@@ -86,14 +102,14 @@ class Sums:
         return round(60 * used_s / self.footage_s, 3)
 
 
-def compare(made: list[Made], site: SiteConfig, detector: Detector, periods: tuple[float, ...]) -> Sums:
+def compare(made: list[Made], site: SiteConfig, detector: Detector, settings: tuple[Setting, ...]) -> Sums:
     """Every clip played by the agent, the recipe, the floor and a plain decoder, one after the other."""
-    sums = Sums(agent={period_s: Spent() for period_s in periods})
+    sums = Sums(agent={setting: Spent() for setting in settings})
     for item in made:
         sums.footage_s += item.footage_s
-        for period_s, spent in sums.agent.items():
-            _play_to_agent(item, site, detector, period_s, spent)
-        camera = item.placed.camera(item.clip.camera, item.video, periods[0])
+        for setting, spent in sums.agent.items():
+            _play_to_agent(item, site, detector, setting, spent)
+        camera = settings[0].camera(item)
         before_s = cpu_s()
         ran, alarms = recipe(camera, detector, started_at(camera, site))
         recipe_s = cpu_s() - before_s
@@ -107,8 +123,8 @@ def compare(made: list[Made], site: SiteConfig, detector: Detector, periods: tup
     return sums
 
 
-def _play_to_agent(item: Made, site: SiteConfig, detector: Detector, period_s: float, spent: Spent) -> None:
-    camera = item.placed.camera(item.clip.camera, item.video, period_s)
+def _play_to_agent(item: Made, site: SiteConfig, detector: Detector, setting: Setting, spent: Spent) -> None:
+    camera = setting.camera(item)
     before_s = cpu_s()
     ran, pipeline = play(camera, site, detector)
     used_s = cpu_s() - before_s
@@ -125,7 +141,7 @@ def _play_to_agent(item: Made, site: SiteConfig, detector: Detector, period_s: f
     spent.glances += glances
     spent.score += score
     _say(
-        f"{item.clip.name:20} agent, {period_s:g} s {used_s:7.2f} s  {_found(score)}  floor {floor_s:.2f} s  "
+        f"{item.clip.name:20} agent {setting!s:7} {used_s:6.2f} s  {_found(score)}  floor {floor_s:.2f} s  "
         f"looked closely at {close} of {ran.frames} frames, {glances} glances"
     )
 
@@ -140,15 +156,13 @@ def _found(score: Score) -> str:
     return f"{of['found']}/{of['expected']} found, {of['false']} false, {of['duplicates']} again"
 
 
-def sustain(made: list[Made], cameras: int, seconds: float, period_s: float, folder: Path) -> Sustained:
+def sustain(made: list[Made], cameras: int, seconds: float, setting: Setting, folder: Path) -> Sustained:
     """Run the agent with so many looped cameras, clip after clip in turn."""
-    chosen = []
-    for number in range(cameras):
-        item = made[number % len(made)]
-        camera = item.placed.camera(item.clip.camera, item.video, period_s)
-        chosen.append(replace(camera, id=f"camera-{number + 1:02}"))
-    result = run(chosen, seconds, period_s, folder / f"run-{cameras}")
-    _say(f"{cameras} cameras: {asdict(result)}")
+    chosen = [
+        replace(setting.camera(made[number % len(made)]), id=f"camera-{number + 1:02}") for number in range(cameras)
+    ]
+    result = run(chosen, seconds, setting.period_s, folder / f"run-{cameras}")
+    _say(f"{cameras} cameras, {setting}: {asdict(result)}")
     return result
 
 
@@ -156,25 +170,37 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _periods(text: str) -> tuple[float, ...]:
-    try:
-        periods = tuple(float(word) for word in text.split())
-    except ValueError as error:
-        raise click.UsageError(f"BENCH_PERIODS is {text!r}: give seconds, such as '2 4'") from error
-    if not periods or any(not 0 < period <= 60 for period in periods):
-        raise click.UsageError(f"BENCH_PERIODS is {text!r}: give periods of up to 60 s, such as '2 4'")
-    return periods
+def _settings(text: str) -> tuple[Setting, ...]:
+    settings = []
+    for word in text.split():
+        period, _, tiles = word.partition(":")
+        try:
+            period_s = float(period)
+        except ValueError:
+            period_s = 0.0
+        if not 0 < period_s <= 60 or tiles not in ("auto", "off"):
+            raise click.UsageError(f"{word!r} is no setting: give a period of up to 60 s and tiles, such as 2:auto")
+        settings.append(Setting(period_s, "off" if tiles == "off" else "auto"))
+    if not settings:
+        raise click.UsageError("give at least one setting, such as 2:auto")
+    return tuple(settings)
 
 
 @click.command()
-@click.option("--periods", envvar="BENCH_PERIODS", default="2 4", help="Sampling periods; the first one counts.")
+@click.option(
+    "--settings",
+    envvar="BENCH_SETTINGS",
+    default="6:off 2:off 2:auto 4:auto",
+    help="PERIOD:TILES of the agent; the first one counts.",
+)
+@click.option("--live", envvar="BENCH_LIVE", default="2:auto", help="The setting of the many cameras.")
 @click.option("--seconds", envvar="BENCH_SECONDS", default=300.0, help="How long many cameras run; 0: not at all.")
 @click.option("--cameras", envvar="BENCH_CAMERAS", default=24, help="How many they are.")
 @click.option("--tries", envvar="BENCH_TRIES", default=2, help="How often they may try: other work disturbs them.")
 @click.option("--clips", envvar="BENCH_CLIPS", default="", help="Names of clips; all that are videos without it.")
-def main(periods: str, seconds: float, cameras: int, tries: int, clips: str) -> None:
+def main(settings: str, live: str, seconds: float, cameras: int, tries: int, clips: str) -> None:
     """Measure what the agent costs. Each option is also an environment variable: BENCH_SECONDS=0 make bench-edge."""
-    wanted_s = _periods(periods)
+    wanted, (live_setting, *_) = _settings(settings), _settings(live)
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise click.UsageError("this needs ffmpeg to make the footage: install it")
@@ -188,8 +214,8 @@ def main(periods: str, seconds: float, cameras: int, tries: int, clips: str) -> 
         _say(f"footage: {clip.name}")
         made.append(make(clip, FOLDER, ffmpeg))
     detector = load_detector(card_of(chosen[0].camera, MODEL, None), 1)
-    sums = compare(made, suite.site, detector, wanted_s)
-    first = sums.of(wanted_s[0])
+    sums = compare(made, suite.site, detector, wanted)
+    first = sums.of(wanted[0])
     result: dict[str, Any] = {
         "cpu_ratio_vs_recipe": first["cpu_ratio_vs_recipe"],
         "cpu_ratio_vs_floor": first["cpu_ratio_vs_floor"],
@@ -197,8 +223,8 @@ def main(periods: str, seconds: float, cameras: int, tries: int, clips: str) -> 
         "recipe_f1": sums.recipe.as_json()["f1"],
         "cameras_sustained": None,
         "mib_per_camera": None,
-        "period_s": wanted_s[0],
-        "by_period": {f"{period_s:g}": sums.of(period_s) for period_s in wanted_s},
+        "setting": str(wanted[0]),
+        "by_setting": {str(setting): sums.of(setting) for setting in wanted},
         "recipe_cpu_s_per_min": sums.a_minute(sums.recipe_s),
         "every_frame_cpu_s_per_min": sums.a_minute(sums.every_frame_s),
         "footage_s": round(sums.footage_s, 1),
@@ -206,18 +232,18 @@ def main(periods: str, seconds: float, cameras: int, tries: int, clips: str) -> 
         "load_average": round(os.getloadavg()[0], 1),
     }
     if seconds > 0:
-        result |= _live(made, cameras, seconds, tries, wanted_s[0])
+        result |= _live(made, cameras, seconds, tries, live_setting)
     click.echo(json.dumps(result))
 
 
-def _live(made: list[Made], cameras: int, seconds: float, tries: int, period_s: float) -> dict[str, Any]:
+def _live(made: list[Made], cameras: int, seconds: float, tries: int, setting: Setting) -> dict[str, Any]:
     """What needs real time: how many cameras are sustained, and the memory of 1, 8 and all of them."""
     peaks: dict[int, float] = {}
     for number in sorted({step for step in MIB_STEPS if step < cameras}):
-        peaks[number] = sustain(made, number, min(MEMORY_S, seconds), period_s, FOLDER).peak_mib
+        peaks[number] = sustain(made, number, min(MEMORY_S, seconds), setting, FOLDER).peak_mib
     attempts: list[Sustained] = []
     for _ in range(max(tries, 1)):
-        attempts.append(sustain(made, cameras, seconds, period_s, FOLDER))
+        attempts.append(sustain(made, cameras, seconds, setting, FOLDER))
         if attempts[-1].kept:
             break
         time.sleep(5)
@@ -228,7 +254,7 @@ def _live(made: list[Made], cameras: int, seconds: float, tries: int, period_s: 
         "cameras_sustained": cameras if best.kept else 0,
         "mib_per_camera": round((peaks[cameras] - peaks[least]) / max(cameras - least, 1), 2),
         "peak_mib": {str(number): peak for number, peak in peaks.items()},
-        "sustained": asdict(best),
+        "sustained": {"setting": str(setting)} | asdict(best),
         "attempts": len(attempts),
         "cores": math.floor(len(os.sched_getaffinity(0))),
     }

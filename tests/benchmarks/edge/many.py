@@ -19,7 +19,7 @@ import yaml
 
 from edge_agent.config import CameraConfig
 
-START_S = 60.0
+START_S = 180.0
 """Longest until every camera has had its first frame."""
 SETTLE_S = 10.0
 """Then so long until counting begins: all cameras start at the same moment, which those of a street do not."""
@@ -134,9 +134,10 @@ def _config(cameras: Sequence[CameraConfig], period_s: float, port: int, state: 
         "cameras": [
             {
                 "id": camera.id,
-                "source": camera.source,
+                "source": str(Path(camera.source).resolve()),
                 "loop": True,
                 "period_s": period_s,
+                "detection": {"tiles": camera.detection.tiles},
                 "zones": [
                     {
                         "id": zone.id,
@@ -157,7 +158,7 @@ def _until_seen(child: subprocess.Popen[bytes], port: int, cameras: int, folder:
     seen = 0
     while time.monotonic() < give_up_s:
         if child.poll() is not None:
-            break
+            raise RuntimeError(f"the agent ended with exit code {child.returncode}: see {folder / 'agent.log'}")
         time.sleep(0.5)
         try:
             status = _status(port)
