@@ -22,6 +22,7 @@ from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
 from edge_agent.scene.footprint import Contours, Footprint, footprint_of_box, shape_for
 from edge_agent.scene.meter_memory import dump_meter, load_meter
+from edge_agent.scene.meter_rules import METER_RULES, MeterRules
 from edge_agent.scene.patch import Patch
 from edge_agent.scene.silhouette import footprint_of_silhouette
 from edge_agent.scene.standing_object import StandingObject
@@ -30,56 +31,6 @@ from edge_agent.scene.standing_people import StandingPeople
 from edge_agent.scene.stay import Box, Stay, StayState
 from edge_agent.scene.upright import Upright
 from edge_agent.scene.zone_crop import ZoneCrop
-
-
-@dataclass(frozen=True, slots=True)
-class MeterRules:
-    """How detections, stays and regions of change are put together."""
-
-    hiding_score: float = 0.2
-    """Least score of a person who hides what is behind: a missed one costs more than a doubtful one."""
-    person_score: float = 0.35
-    """Least score of a person who is counted."""
-    person_margin: float = 0.08
-    """A person's box is grown by this share of its sides: arms and bags stick out."""
-    not_person_iou: float = 0.5
-    """A person detected where a cycle is detected, or stands, with this overlap is the cycle seen amiss,"""
-    not_person_score: float = 0.2
-    """unless it scores more than the cycle's score divided by this."""
-    same_thing_share: float = 0.8
-    """A region of change of which this share lies in a stay's box is that stay,"""
-    same_thing_s: float = 5.0
-    """if the stay did not begin so much earlier (what stood there before is not what has come),"""
-    filled_share: float = 0.35
-    """and if such regions fill this share of its box: a small thing before a large one is another thing."""
-    tight_iou: float = 0.5
-    """From this overlap on the region's own box is the better box of the stay: it is good to a pixel."""
-    box_change: float = 0.02
-    """A stay's footprint is found anew when its box has changed by this share of its size."""
-    start_s: float = 3.0
-    """No width is given for so long after the first frame: what stands there already must first be recognised."""
-    known_share: float = 0.5
-    """Share of the zone that must have been seen bare or settled once before a width is given."""
-    still_share: float = 0.5
-    """A detected person of whom this share looks as it has looked stands,"""
-    still_slack: float = 2.0
-    """within so many times the noise."""
-    ground_share: float = 0.65
-    """A stay whose own change against the background shows ground again on this share is gone, whatever it is taken
-    for."""
-    hidden_share: float = 0.3
-    """A stay that is not seen, though people cover less than this share of it, may be gone."""
-    known_soon_s: float = 8.0
-    """A change that the detector begins to see as a thing with a class has its width when that stands, if by then."""
-    unseen_s: float = 3.0
-    """A stay that has not been seen for so long may be gone too: nobody knows."""
-    same_width_m: float = 0.05
-    """Doubtful things that change the width by less than this leave it known: it scatters by as much."""
-    marked_px: float = 1.5
-    """How well the zone's walls are marked in the picture."""
-
-
-METER_RULES = MeterRules()
 
 
 @dataclass(slots=True, eq=False)
@@ -271,15 +222,30 @@ class PassageMeter:
             for stay in stays
             if not stay.standing and stay.state is StayState.OBSERVED and shape_for(stay.class_group, stay.class_name)
         ]
+        own = [own_boxes[thing.object_id] for thing in regions]
         for thing in regions:
             footprint = self._object_footprint(thing)
-            if thing.object_id not in taken and footprint is not None:
+            if thing.object_id in taken or self._is_top(own_boxes[thing.object_id], own):
+                continue
+            if footprint is not None:
                 known_soon = self._lies_in(own_boxes[thing.object_id], coming)
                 known_soon = known_soon and now_s - thing.since_s < self._rules.known_soon_s
                 sure = not known_soon and not self._objects.is_doubtful(thing, now_s)
                 found.append(_Standing(own_boxes[thing.object_id], thing.state, thing.since_s, footprint, sure))
         self._object_footprints = {thing.object_id: self._object_footprints[thing.object_id] for thing in regions}
         return [thing for thing in found if thing.footprint.shape.intersects(self._corridor.outline)]
+
+    def _is_top(self, box: Box, others: list[Box]) -> bool:
+        """True for the small upper end of a larger change, a saddle over its wheels: its foot is not on the ground."""
+        rules = self._rules
+        for other in others:
+            small = (box[2] - box[0]) * (box[3] - box[1]) < rules.top_share * (other[2] - other[0]) * (
+                other[3] - other[1]
+            )
+            over = min(box[2], other[2]) - max(box[0], other[0]) >= rules.top_overlap * (box[2] - box[0])
+            if small and over and box[3] - other[1] + rules.top_gap_px >= 0 and box[3] < (other[1] + other[3]) / 2:
+                return True
+        return False
 
     def _lies_in(self, own: Box, boxes: list[Box]) -> bool:
         one = np.array([own], np.float32)

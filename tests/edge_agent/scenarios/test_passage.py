@@ -161,6 +161,57 @@ def test_a_damaged_state_is_refused_and_leaves_the_judge_as_it_was() -> None:
     assert story(judge, [moment(0, 1.0)])[0][1].since_s == 0
 
 
+def uncertain(t_s: float, at_least_m: float, at_most_m: float) -> Moment:
+    passage = Passage(ClearWidth(None, None, t_s), at_least_m=at_least_m, at_most_m=at_most_m)
+    return Moment(t_s, START + timedelta(seconds=t_s), True, (), {"deck": passage})
+
+
+def narrowed(t_s: float, width_m: float, *since: tuple[float, float]) -> Moment:
+    passage = Passage(ClearWidth(width_m, 0.05, t_s), narrowed_since=since)
+    return Moment(t_s, START + timedelta(seconds=t_s), True, (), {"deck": passage})
+
+
+def test_the_clock_starts_when_the_last_thing_came_that_makes_it_too_narrow() -> None:
+    moments = [moment(t, 3.0) for t in range(14)]
+    moments += [narrowed(t, 1.0, (3.0, 2.4), (10.0, 1.5), (11.5, 1.0)) for t in range(14, 80)]
+    told = story(PassageJudge(ZONE, always), moments)
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 32  # 11.5 and 20 s
+    assert first(told, FindingKind.NARROWED, FindingState.VIOLATION) == 70  # 10 and 60 s
+    blocked = next(finding for _, finding in told if finding.kind is FindingKind.BLOCKED)
+    assert (blocked.since_s, blocked.counted_s) == (11.5, 2.5)
+
+
+def test_the_clock_does_not_start_before_the_camera_saw_and_the_rules_held() -> None:
+    blind = [moment(t, None, can_see=False) for t in range(20)]
+    seen = [narrowed(t, 1.0, (5.0, 1.0)) for t in range(20, 60)]
+    told = story(PassageJudge(ZONE, always), blind + seen)
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 40
+
+    def in_force(at: datetime) -> bool:
+        return at >= START + timedelta(seconds=30)
+
+    told = story(PassageJudge(ZONE, in_force), [narrowed(t, 1.0, (5.0, 1.0)) for t in range(60)])
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 50
+
+
+def test_a_width_that_nobody_knows_is_neither_clear_nor_narrow_unless_its_bounds_say_so() -> None:
+    moments = [moment(t, 1.0) for t in range(30)] + [uncertain(t, 1.0, 3.0) for t in range(30, 60)]
+    told = story(PassageJudge(ZONE, always), moments)
+    assert {f.state for t, f in told if t >= 30 and f.kind is FindingKind.BLOCKED} == {FindingState.UNKNOWN}
+    told = story(PassageJudge(ZONE, always), [uncertain(t, 0.3, 0.9) for t in range(30)])
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 20
+    told = story(PassageJudge(ZONE, always), moments[:30] + [uncertain(t, 2.0, 3.0) for t in range(30, 60)])
+    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 31
+
+
+def test_time_in_which_nobody_knew_counts_once_it_is_still_narrow() -> None:
+    moments = [moment(t, 1.0) for t in range(10)] + [uncertain(t, 1.0, 3.0) for t in range(10, 40)]
+    told = story(PassageJudge(ZONE, always), [*moments, moment(40, 1.0)])
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 40
+    told = story(PassageJudge(ZONE, always), [*moments, *(moment(t, 3.0) for t in range(40, 50)), moment(50, 1.0)])
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) is None
+
+
 @given(st.lists(st.one_of(st.none(), st.floats(0.0, 4.0)), min_size=1, max_size=120))
 def test_every_violation_ends_at_most_once_and_no_end_comes_without_one(widths: list[float | None]) -> None:
     open_kinds: set[FindingKind] = set()

@@ -113,6 +113,31 @@ def test_a_thing_without_a_class_narrows_the_way_and_its_removal_widens_it() -> 
     assert width(watch.show(deck.picture(), 5)) == pytest.approx(4.0, abs=0.01)
 
 
+def test_while_a_thing_comes_or_goes_its_width_is_bounded_and_not_guessed() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 8)
+    seen = [watch.show(deck.picture(CRATE), 1) for _ in range(4)]
+    assert [passage.clear_width.width_m is None for passage in seen] == [False, True, False, False]
+    assert seen[1].at_least_m == pytest.approx(2.5, abs=0.1)
+    assert seen[1].at_most_m == pytest.approx(4.0, abs=0.01)
+    ((since_s, narrow_m),) = seen[-1].narrowed_since
+    assert since_s == pytest.approx(7.5, abs=0.6)
+    assert narrow_m == pytest.approx(2.5, abs=0.1)
+    gone = [watch.show(deck.picture(), 1) for _ in range(3)]
+    assert gone[0].clear_width.width_m is None
+    assert width(gone[-1]) == pytest.approx(4.0, abs=0.01)
+
+
+def test_a_thing_that_came_while_people_hid_its_place_came_in_the_middle_of_that_time() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 8)
+    front = [person(0.3, 8.6), person(0.8, 8.5), person(1.3, 8.6)]
+    bodies = [(body, (50, 50, 90)) for body in front]
+    watch.show(deck.picture(CRATE, *bodies), 6, detected(*front))
+    passage = watch.show(deck.picture(CRATE), 6)
+    assert passage.obstacles[0].since_s == pytest.approx(10.5, abs=1.1)
+
+
 def test_people_are_never_obstacles_whether_they_walk_or_stand() -> None:
     deck, watch = Deck(), Watch(0.5)
     watch.show(deck.picture(), 6)
@@ -342,6 +367,17 @@ def test_media_time_is_the_only_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert START.tzinfo is not None
 
 
+def people_in(entry: dict) -> Detections:
+    """The people that a person marked in a still."""
+    boxes = [label["bbox"] for label in entry["boxes"] if label["class"] == "person"]
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.full(len(boxes), 0.8, np.float32),
+        ("person",) * len(boxes),
+        (ClassGroup.PERSON,) * len(boxes),
+    )
+
+
 @pytest.mark.footage
 @pytest.mark.parametrize(
     ("name", "corners", "size_m"),
@@ -367,16 +403,10 @@ def test_a_bag_left_on_a_real_pavement_is_found_and_nothing_before(
     )
     meter = PassageMeter(zone, Calibration.from_config(given), (720, 480))
     found_s, early = None, []
-    for entry in json.loads((folder / name / "labels.json").read_text())["frames"]:
-        boxes = [label["bbox"] for label in entry["boxes"] if label["class"] == "person"]
-        people = Detections(
-            np.array(boxes, np.float32).reshape(-1, 4),
-            np.full(len(boxes), 0.8, np.float32),
-            ("person",) * len(boxes),
-            (ClassGroup.PERSON,) * len(boxes),
-        )
+    labels = json.loads((folder / name / "labels.json").read_text())["frames"]
+    for entry in labels:
         image = cv2.imread(str(folder / name / entry["file"]))
-        passage = meter.measure(frame(image, entry["t"]), SEEING, people, ())
+        passage = meter.measure(frame(image, entry["t"]), SEEING, people_in(entry), ())
         x1, y1, x2, y2 = event["box"]
         for obstacle in passage.obstacles:
             left, top, right, bottom = obstacle.box
