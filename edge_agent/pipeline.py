@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from edge_agent.capture.frame import Frame, Image
 from edge_agent.detection.detections import Detections
-from edge_agent.detection.tiles import merge
 from edge_agent.incident_event import IncidentEvent
 from edge_agent.incidents import IncidentBook
 from edge_agent.ledger import Ledger
@@ -202,8 +201,9 @@ class Pipeline:
         parts = self.parts
         frame = self._rebased(frame)
         view = parts.health.observe(frame) if frame.has_picture else parts.health.no_signal(frame.media_time_s)
-        detections, looked = self._look(frame, view)
-        stays = parts.memory.observe(frame, view, detections)
+        detections, attention = self._look(frame, view)
+        looked = attention is Attention.CLOSE
+        stays = parts.memory.observe(frame, view, detections, looked=attention is not Attention.NONE)
         passages = {zone: meter.measure(frame, view, detections, stays) for zone, meter in parts.meters.items()}
         moment = Moment(frame.media_time_s, frame.captured_at, view.can_see, stays, passages)
         findings = tuple(finding for judge in parts.judges for finding in judge.judge(moment))
@@ -224,23 +224,22 @@ class Pipeline:
         changes = parts.health.take_changes()
         return Observation(frame, view, changes, detections, stays, passages, findings, events, looked)
 
-    def _look(self, frame: Frame, view: View) -> tuple[Detections, bool]:
-        """What is in the frame, and whether the detector was asked."""
+    def _look(self, frame: Frame, view: View) -> tuple[Detections, Attention]:
+        """What is in the frame, and how closely the detector has looked."""
         gate, looker = self.parts.gate, self.parts.looker
         if not view.can_see:
             if gate is not None:
                 gate.forget()
-            return Detections.empty(), False
+            return Detections.empty(), Attention.NONE
         if gate is None:
-            return looker.detect(frame.image), True
+            return looker.detect(frame.image), Attention.CLOSE
         attention = gate.asks(frame, view, self.parts.memory.places)
         if attention is Attention.NONE:
-            return gate.kept(), False
-        if attention is Attention.GLANCE:
-            return merge([looker.detect(frame.image, closely=False), gate.kept()]), False
-        found = looker.detect(frame.image)
-        gate.looked(found)
-        return found, True
+            return gate.kept(), attention
+        found = looker.detect(frame.image, closely=attention is Attention.CLOSE)
+        if attention is Attention.CLOSE:
+            gate.looked(found)
+        return found, attention
 
     def _rebased(self, frame: Frame) -> Frame:
         """After a restart the stream's own clock may begin anew: it goes on where the last frame's stood, by the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from edge_agent.scene.place import Place, Sighting
 from edge_agent.scene.stay import Box, StayState
 from edge_agent.scene.usual_size import UsualSizes
 
+UNLOOKED_KEPT = 600
+"""Times kept of frames that the detector left out: those that are looked back at, at any usual rate of frames."""
 EDGE_PX = 2
 """A box that ends this near to the picture's edge is cut by it."""
 
@@ -26,6 +29,7 @@ class Arrivals:
         self._rules = rules
         self._sizes = UsualSizes(rules)
         self._past = LookBack()
+        self._unlooked: deque[float] = deque(maxlen=UNLOOKED_KEPT)
 
     def learn(self, now: Now) -> None:
         """Take in one frame's sure detections, before candidates are judged on it."""
@@ -39,8 +43,10 @@ class Arrivals:
         """Go on from ``dump``."""
         self._sizes.load(state["sizes"])
 
-    def remember(self, now: Now) -> None:
+    def remember(self, now: Now, looked: bool) -> None:
         """Keep the frame itself, after candidates were judged on it."""
+        if not looked:
+            self._unlooked.append(now.at_s)
         self._past.remember(now.at_s, now.table)
 
     def start_of(self, place: Place, now: Now) -> float | None:
@@ -60,7 +66,7 @@ class Arrivals:
             if self._past.steadiness(place.picture, place.box, start_s, rules.moving_appearance) < rules.steady_share:
                 return None
             alike = self._past.alike(place.picture, place.box, start_s - APART_S, rules.sure_appearance)
-        detected = {sighting.at_s for sighting in place.sightings if sighting.box is not None}
+        detected = {*self._unlooked, *(sighting.at_s for sighting in place.sightings if sighting.box is not None)}
         share = len(seen) / (len(since) + len([at_s for at_s in alike if at_s not in detected]))
         if not self._enough(place, seen, share):
             return None

@@ -51,8 +51,12 @@ class SceneMemory:
         self._resumed = False
         self._arrivals = Arrivals(self._rules)
 
-    def observe(self, frame: Frame, view: View, detections: Detections) -> tuple[Stay, ...]:
-        """The stays after this frame, candidates included; a stay that has ended is in it once, as ``absent``."""
+    def observe(self, frame: Frame, view: View, detections: Detections, looked: bool = True) -> tuple[Stay, ...]:
+        """The stays after this frame, candidates included; a stay that has ended is in it once, as ``absent``.
+
+        Unless the detector has ``looked`` at this frame, ``detections`` are what it found on an earlier one: they hide
+        and keep what stands, but say nothing new of a candidate.
+        """
         at_s = frame.media_time_s
         elapsed_s = 0.0 if self.last_s is None else max(at_s - self.last_s, 0.0)
         if self.started_s is None:
@@ -76,16 +80,18 @@ class SceneMemory:
         kept: list[Place] = []
         for index, place in enumerate(self.places):
             found = matches.of_place.get(index)
-            stays = self._look(place, found, matches, now)
+            stays = self._look(place, found, matches, now, looked)
             if stays:
                 kept.append(place)
             elif place.standing:
                 place.state = StayState.ABSENT
                 ended.append(place.snapshot(gone_from_s=place.last_observed_s))
         self.places = kept
-        ended += self._promote(now)
-        self._arrivals.remember(now)
-        self._be_born(matches, now)
+        if looked:
+            ended += self._promote(now)
+        self._arrivals.remember(now, looked)
+        if looked:
+            self._be_born(matches, now)
         self.places.sort(key=lambda place: (not place.standing, place.from_s, place.stay_id))
         self._keep_within_bounds()
         return (*ended, *(place.snapshot() for place in self.places))
@@ -130,22 +136,34 @@ class SceneMemory:
             place.missing_since_s += elapsed_s  # what nobody could see is no evidence of absence
         place.broken = True
 
-    def _look(self, place: Place, found: int | None, matches: Matches, now: Now) -> bool:
+    def _look(self, place: Place, found: int | None, matches: Matches, now: Now, looked: bool) -> bool:
         """Say what the frame shows of ``place``; False if it is to be forgotten or has ended."""
         similarity = now.similarity(place)
+        if not looked and not place.standing:
+            return self._wait(place, similarity, matches, now)
         if found is not None:
             return self._detected(place, found, similarity, now)
         place.misses += 1
         if similarity >= self._appearance_needed(place):
             self._observed(place, similarity, now)
             place.likeness_s, place.broken = now.at_s, False
-            place.sightings.append(Sighting(now.at_s, None, 0.0, now.elapsed_s, StayState.OBSERVED))
+            elapsed_s, place.unlooked_s = now.elapsed_s + place.unlooked_s, 0.0
+            place.sightings.append(Sighting(now.at_s, None, 0.0, elapsed_s, StayState.OBSERVED))
             return True
         if not place.standing:
             place.pending_s += now.elapsed_s
             recent = now.at_s - place.last_observed_s < self._rules.candidate_s
             return recent and self._hidden(place, matches, now)  # seen without it: if it comes, it comes later
         return self._missed(place, matches, now)
+
+    def _wait(self, place: Place, similarity: float, matches: Matches, now: Now) -> bool:
+        """A candidate on a frame that the detector has left out: no evidence for it, and against it only if it left."""
+        if similarity >= self._rules.same_appearance:
+            self._observed(place, similarity, now)
+            place.unlooked_s += now.elapsed_s
+            return True
+        recent = now.at_s - place.last_observed_s < self._rules.candidate_s
+        return recent and self._hidden(place, matches, now)
 
     def _looks_other(self, place: Place, now: Now) -> bool:
         """True if what is seen in a place after a break cannot be what stood there: it may have been replaced."""
@@ -164,9 +182,8 @@ class SceneMemory:
         rules = self._rules
         stranger = place.broken and place.picture is not None and similarity < rules.other_appearance
         if not place.standing:
-            place.sightings.append(
-                Sighting(now.at_s, now.box(found), now.score(found), now.elapsed_s, StayState.OBSERVED)
-            )
+            elapsed_s, place.unlooked_s = now.elapsed_s + place.unlooked_s, 0.0
+            place.sightings.append(Sighting(now.at_s, now.box(found), now.score(found), elapsed_s, StayState.OBSERVED))
             if stranger or (place.picture is not None and now.looks_other(place, found, rules)):
                 place.sightings = type(place.sightings)([place.sightings[-1]], place.sightings.maxlen)
                 place.votes, place.group_votes, place.best_score = {}, {}, 0.0

@@ -55,6 +55,8 @@ class Place:
     """Time since it was last observed that is occluded if it comes back and void if it is gone."""
     pending_unknown_s: float = 0.0
     """The same, of time in which the camera could not tell."""
+    unlooked_s: float = 0.0
+    """Time since the last sighting of a candidate in which the detector did not look."""
     detected_share: float = 0.0
     """Share of the last frames in which it was detected."""
     misses: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -248,3 +248,21 @@ def test_the_same_street_gives_the_same_looks() -> None:
         return [seen.looked for seen in gated(Watch(BUSY)).see(steps(0, 60)).observations]
 
     assert looked() == looked()
+
+
+@dataclass(frozen=True, slots=True)
+class Flickering(Street):
+    """An empty street in which the detector takes something for a car in one look of eight or so."""
+
+    def detections(self, at_s: float) -> Detections:
+        if np.random.default_rng(int(at_s * 7 + 3)).random() >= 0.12:
+            return Detections.empty()
+        box = np.array([(100, 74, 160, 110)], np.float32)
+        return Detections(box, np.array([0.45], np.float32), ("car",), (ClassGroup.VEHICLE,))
+
+
+def test_what_was_seen_once_is_no_evidence_on_frames_that_nobody_looked_at() -> None:
+    watch = gated(Watch(Flickering(()))).see(steps(0, 400))
+    assert any(len(seen.detections) for seen in watch.observations if seen.looked)
+    assert watch.events == []
+    assert watch.told.looks < 60
