@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric, Sample
 
 Values = Mapping[tuple[str, ...], float]
 """A value for each tuple of label values."""
@@ -61,8 +61,10 @@ class Family:
         """A gauge or a counter with a sample for each tuple of label values, in their order."""
         kind = CounterMetricFamily if self.kind is Kind.COUNTER else GaugeMetricFamily
         metric = kind(self.name.removesuffix("_total"), self.text, labels=self.labels)
-        for labels, value in sorted(values.items()):
-            metric.add_metric(labels, value)
+        name = metric.name + ("_total" if self.kind is Kind.COUNTER else "")
+        metric.samples = [
+            Sample(name, dict(zip(self.labels, labels, strict=True)), value) for labels, value in sorted(values.items())
+        ]
         return metric
 
     def distributed(self, values: Mapping[tuple[str, ...], tuple[Buckets, float]]) -> Metric:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from clearway.v1 import camera_pb2, incident_pb2, ingest_pb2, scene_pb2
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from aggregator.bound import MAX_SEQ, BadMessageError, moment, shown
+from aggregator.bound import MAX_NANOS, MAX_SEQ, BadMessageError, moment, shown
 from aggregator.bounds import MAX_EVENT_BYTES, check
 from aggregator.records import CameraChange, Entry, Evidence, Gap, IncidentEvent, Opening, Phase
 
@@ -78,9 +78,11 @@ def camera_state_name(state: int) -> str:
 
 def read_time(stamp: Timestamp) -> datetime | None:
     """A protobuf timestamp, or None if it is out of range."""
+    if not 0 <= stamp.nanos <= MAX_NANOS:
+        return None
     try:
-        return stamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
+        return moment(stamp)
+    except OverflowError:
         return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from aggregator.store.schema import agents, camera_states
 from aggregator.store.tallies import Grown, StreetOf, TallyBook
@@ -17,6 +17,16 @@ Kept = tuple[bytes, datetime]
 
 PUT_CAMERA_STATES = Insert(camera_states, replace_all(camera_states))
 """Of each camera the last: rows of agent, camera, state, since, received."""
+
+_SEEN = (
+    update(agents)
+    .where(agents.c.agent_id == bindparam("of_agent"))
+    .values(
+        last_seen_at=bindparam("seen_at", type_=agents.c.last_seen_at.type),
+        heartbeat=func.coalesce(bindparam("said", type_=agents.c.heartbeat.type), agents.c.heartbeat),
+        heartbeat_at=func.coalesce(bindparam("said_at", type_=agents.c.heartbeat_at.type), agents.c.heartbeat_at),
+    )
+)
 
 _AT_ONCE = 400
 
@@ -99,18 +109,18 @@ def note(connection: Connection, notes: Sequence[AgentNote], street_of: StreetOf
     """
     ordered = sorted(notes, key=lambda one: one.agent_id)
     said = _newer(connection, ordered, street_of)
-    seen = update(agents).where(agents.c.agent_id == bindparam("of_agent"))
-    for one in ordered:
-        values: dict[str, object] = {"last_seen_at": one.last_seen_at}
-        if one.agent_id in said:
-            values |= {"heartbeat": said[one.agent_id].heartbeat, "heartbeat_at": said[one.agent_id].received_at}
-        connection.execute(seen.values(values), {"of_agent": one.agent_id})
+    connection.execute(_SEEN, [_seen(one, said.get(one.agent_id)) for one in ordered])
     rows = [
         (agent_id, camera.camera_id, camera.state, camera.since, one.received_at)
         for agent_id, one in sorted(said.items())
         for camera in sorted(one.cameras, key=lambda camera: camera.camera_id)
     ]
     PUT_CAMERA_STATES(connection, rows)
+
+
+def _seen(note: AgentNote, said: HeartbeatNote | None) -> dict[str, object]:
+    heartbeat, at = (None, None) if said is None else (said.heartbeat, said.received_at)
+    return {"of_agent": note.agent_id, "seen_at": note.last_seen_at, "said": heartbeat, "said_at": at}
 
 
 def _newer(connection: Connection, notes: Sequence[AgentNote], street_of: StreetOf) -> dict[str, HeartbeatNote]:
