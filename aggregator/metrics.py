@@ -21,6 +21,7 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     disable_created_metrics,
+    make_wsgi_app,
     start_http_server,
 )
 from prometheus_client.core import Metric
@@ -194,7 +195,7 @@ class MetricsServer:
     def __init__(self, metrics: Metrics, listen: str) -> None:
         host, _, port = listen.rpartition(":")
         server, thread = start_http_server(int(port), host.strip("[]"), registry=metrics.registry)
-        server.set_app(_with_targets(server.get_app(), metrics))
+        server.set_app(_with_targets(make_wsgi_app(metrics.registry), metrics))
         self._server: WSGIServer = server
         self._thread: Thread = thread
         self._host = host.strip("[]")

@@ -53,12 +53,24 @@ def panels(dashboard: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def asked(dashboard: Mapping[str, Any]) -> Iterator[Asked]:
-    """All queries, with the variables still in them."""
+    """All queries, those of annotations too, with the variables still in them."""
     for panel in panels(dashboard):
         for target in panel.get("targets", ()):
             yield Asked(dashboard["title"], panel["title"], target["refId"], target["expr"])
+    for annotation in dashboard.get("annotations", {}).get("list", ()):
+        yield Asked(dashboard["title"], annotation["name"], "annotation", annotation["expr"])
 
 
-def filled(expr: str) -> str:
+def filled(expr: str, chosen: Mapping[str, str] = CHOSEN) -> str:
     """The expression with its variables replaced by what a person chose."""
-    return re.sub(r"\$\{?(\w+)\}?", lambda match: CHOSEN[match[1]], expr)
+    return re.sub(r"\$\{?(\w+)\}?", lambda match: chosen[match[1]], expr)
+
+
+def chosen_at_first(dashboard: Mapping[str, Any]) -> dict[str, str]:
+    """The same, but all where several may be chosen: what a person sees who comes to a dashboard."""
+    all_of = {
+        variable["name"]: variable["allValue"]
+        for variable in dashboard["templating"]["list"]
+        if variable.get("includeAll")
+    }
+    return CHOSEN | all_of

@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
-from parts import (
-    ANY_IS_BAD,
-    BLUE,
-    GREEN,
-    MORE_IS_BETTER,
-    RED,
-    Query,
-    choice,
-    lines,
-    note,
-    number,
-    page,
-    row,
-    states,
-)
+from pages import choice, incidents_shaded, page
+from parts import ANY_IS_BAD, BLUE, GREEN, MORE_IS_BETTER, RED, Query, lines, note, number, once, row, states
 
 CAMERA = 'agent="$agent", camera="$camera"'
 ON_BOX = 'job="clearway-agent", camera="$camera"'
@@ -27,9 +14,9 @@ Stills of an incident show its place at arrival, at the limit and at departure, 
 drawn in and people made unrecognisable. They lie in the aggregator's evidence folder, under the SHA-256 that the
 incident names.
 
-    clearway-aggregator incidents list --agent $agent --camera $camera --json
+    clearway-aggregator incidents list --config /etc/clearway/aggregator.yaml --camera $camera --json
 
-lists the camera's incidents, each with its stills.
+lists the incidents of cameras of this name, each with its agent and its stills.
 """
 
 
@@ -37,24 +24,31 @@ def camera() -> dashboard.Dashboard:
     """The dashboard."""
     here = f"{{{CAMERA}}}"
     box = f"{{{ON_BOX}}}"
+    open_incidents = once("clearway_incidents_open", here, "zone, kind, class_group")
+    judged = once("clearway_zone_judged", here, "zone")
+    enforced = once("clearway_zone_enforced", here, "zone")
+    state_time = f"max by (state) (rate(clearway_camera_state_seconds_total{here}[10m]))"
     return (
         page("clearway-camera", "Camera", "The health of one camera, what stands before it, and what it costs.")
         .with_variable(choice("agent", "Agent", "label_values(clearway_camera_state, agent)"))
         .with_variable(choice("camera", "Camera", 'label_values(clearway_camera_state{agent="$agent"}, camera)'))
+        .annotation(incidents_shaded(CAMERA))
         .with_row(row("Now"))
         .with_panel(
             number(
-                "Sees",
-                "1 while the camera can see.",
-                f'clearway_camera_state{{{CAMERA}, state="seeing"}}',
+                "State",
+                "What the camera says of its sight; silent while its agent is.",
+                f'max by (state) (clearway_camera_state{{{CAMERA}, state="seeing"}} == 1)'
+                f' or 0 * max by (state) (clearway_camera_state{{{CAMERA}, state!="seeing"}} == 1)',
                 steps=((None, RED), (1, GREEN)),
+                named="{{state}}",
             )
         )
         .with_panel(
             number(
                 "Last frame",
                 "When the last analysed frame was taken, by the camera's own clock: a recording keeps its own date.",
-                f"clearway_camera_last_frame_timestamp_seconds{here} * 1000",
+                f"max(clearway_camera_last_frame_timestamp_seconds{here}) * 1000",
                 "dateTimeFromNow",
                 steps=((None, BLUE),),
             )
@@ -63,19 +57,19 @@ def camera() -> dashboard.Dashboard:
             number(
                 "Open incidents",
                 "Incidents that are open before this camera.",
-                f"sum(clearway_incidents_open{here}) or vector(0)",
+                f"sum({open_incidents}) or vector(0)",
                 steps=ANY_IS_BAD,
             )
         )
         .with_panel(
             number(
                 "Clear width",
-                "Of its narrowest passage.",
+                "Of its narrowest passage; unknown where none is measured now.",
                 f"min(clearway_passage_clear_width_meters{here})",
                 "lengthm",
                 ((None, RED), (1.2, "orange"), (1.8, GREEN)),
                 decimals=2,
-                absent="unknown, or no passage",
+                absent="unknown",
             )
         )
         .with_panel(
@@ -83,7 +77,7 @@ def camera() -> dashboard.Dashboard:
                 "Seen, last 24 hours",
                 "Share of the time in which the camera could see.",
                 f'sum(increase(clearway_camera_state_seconds_total{{{CAMERA}, state="seeing"}}[1d]))'
-                f" / sum(increase(clearway_camera_state_seconds_total{here}[1d]))",
+                f" / (sum(increase(clearway_camera_state_seconds_total{here}[1d])) > 0)",
                 "percentunit",
                 MORE_IS_BETTER,
             )
@@ -92,7 +86,7 @@ def camera() -> dashboard.Dashboard:
             number(
                 "Zones judged",
                 "Of its zones whose schedule is in force, the share that can be judged.",
-                f"sum(clearway_zone_judged{here}) / (sum(clearway_zone_enforced{here}) > 0)",
+                f"sum({judged}) / (sum({enforced}) > 0)",
                 "percentunit",
                 MORE_IS_BETTER,
                 absent="nothing enforced",
@@ -101,9 +95,9 @@ def camera() -> dashboard.Dashboard:
         .with_row(row("What it sees"))
         .with_panel(
             states(
-                "State",
-                "What the camera says of its sight; silent while its agent is.",
-                Query(f"clearway_camera_state{here} == 1", "{{state}}"),
+                "State over time",
+                "A gap where nobody asked or answered.",
+                Query(f"max by (state) (clearway_camera_state{here}) == 1", "{{state}}"),
             )
         )
         .with_panel(
@@ -111,8 +105,8 @@ def camera() -> dashboard.Dashboard:
                 "Clear width against its limits",
                 "A gap is unknown, never clear.",
                 [
-                    Query(f"clearway_passage_clear_width_meters{here}", "{{zone}}"),
-                    Query(f"clearway_passage_limit_meters{here}", "{{zone}}: {{kind}} below"),
+                    Query(once("clearway_passage_clear_width_meters", here, "zone"), "{{zone}}"),
+                    Query(once("clearway_passage_limit_meters", here, "zone, kind"), "{{zone}}: {{kind}} below"),
                 ],
                 "lengthm",
             )
@@ -121,7 +115,7 @@ def camera() -> dashboard.Dashboard:
             lines(
                 "Incidents",
                 "Open, by zone and kind.",
-                [Query(f"sum by (zone, kind) (clearway_incidents_open{here})", "{{zone}}: {{kind}}")],
+                [Query(f"sum by (zone, kind) ({open_incidents})", "{{zone}}: {{kind}}")],
                 stacked=True,
             )
         )
@@ -139,18 +133,17 @@ def camera() -> dashboard.Dashboard:
                 "Share of the last 10 minutes; all but seeing is blind.",
                 [
                     Query(
-                        f"sum by (state) (rate(clearway_camera_state_seconds_total{here}[10m]))"
-                        f" / ignoring (state) group_left () "
-                        f"(sum(rate(clearway_camera_state_seconds_total{here}[10m])) > 0)",
+                        f"({state_time} > 0) / ignoring (state) group_left () (sum({state_time}) > 0)",
                         "{{state}}",
                     )
                 ],
                 "percentunit",
                 stacked=True,
                 most=1,
+                by_state=True,
             )
         )
-        .with_panel(note("Evidence", EVIDENCE))
+        .with_panel(note("Evidence", EVIDENCE, span=24, height=5))
         .with_row(row("How it works, from the box"))
         .with_panel(
             lines(
@@ -161,6 +154,7 @@ def camera() -> dashboard.Dashboard:
                     Query(f"clearway_agent_camera_period_kept_seconds{box}", "kept"),
                 ],
                 "s",
+                span=8,
             )
         )
         .with_panel(
@@ -169,6 +163,7 @@ def camera() -> dashboard.Dashboard:
                 "A second, by what became of them.",
                 [Query(f"rate(clearway_agent_frames_total{box}[5m])", "{{result}}")],
                 "cps",
+                span=8,
             )
         )
         .with_panel(
@@ -177,6 +172,7 @@ def camera() -> dashboard.Dashboard:
                 "Processor time a second that the camera takes there.",
                 [Query(f"rate(clearway_agent_inference_seconds_total{box}[5m])", "share of a core")],
                 "percentunit",
+                span=8,
             )
         )
     )

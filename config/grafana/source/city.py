@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
+from grids import Column, cameras_on_a_map, rows
+from pages import choice, incidents_marked, page
 from parts import (
     ANY_IS_BAD,
     CAMERAS,
@@ -10,19 +12,13 @@ from parts import (
     MORE_IS_BETTER,
     SCORE,
     ZONES,
-    Column,
     Query,
     bars,
-    cameras_on_a_map,
-    choice,
-    incidents_marked,
     lines,
     link_to,
     number,
     once,
-    page,
     row,
-    rows,
 )
 
 DISTRICT = 'district=~"$district"'
@@ -46,17 +42,20 @@ def city() -> dashboard.Dashboard:
     cameras = once("clearway_street_cameras", here, CAMERAS)
     enforced = once("clearway_street_zones_enforced", here, ZONES)
     judged = once("clearway_street_zones_judged", here, ZONES)
+    opened = f"increase(clearway_street_incidents_opened_total{here}[1h])"
+    closed = f"increase(clearway_street_incidents_closed_total{here}[1h])"
     placed_open = once("clearway_street_incidents_open", f"{{{PLACED}}}", INCIDENTS_OPEN)
     of_passages = f'{{{DISTRICT}, scenario="passage", kind="blocked"}}'
     blocked = once("clearway_street_incidents_open", of_passages, INCIDENTS_OPEN)
     blind = once("clearway_street_cameras", f'{{{DISTRICT}, state!~"seeing|starting|ended"}}', CAMERAS)
-    camera_here = f"* on (agent, camera) group_left () (clearway_camera_info{{{DISTRICT}}})"
+    camera_here = f"* on (agent, camera) group_left () max by (agent, camera) (clearway_camera_info{{{DISTRICT}}})"
+    at_cameras = "sum by (agent, camera) (max by (agent, camera, zone, kind, class_group) (clearway_incidents_open))"
     map_panel = cameras_on_a_map(
         "Cameras and their open incidents",
         "Each camera that has coordinates in the places file; red where an incident is open.",
-        f"(sum by (agent, camera) (clearway_incidents_open) or 0 * clearway_camera_latitude_degrees) {camera_here}",
-        f"clearway_camera_latitude_degrees {camera_here}",
-        f"clearway_camera_longitude_degrees {camera_here}",
+        f"({at_cameras} or 0 * max by (agent, camera) (clearway_camera_latitude_degrees)) {camera_here}",
+        f"max by (agent, camera) (clearway_camera_latitude_degrees) {camera_here}",
+        f"max by (agent, camera) (clearway_camera_longitude_degrees) {camera_here}",
     ).data_links([TO_CAMERA])
     return (
         page("clearway-city", "City overview", "Open incidents, the health of streets, and how much of them is seen.")
@@ -180,9 +179,10 @@ def city() -> dashboard.Dashboard:
                 "Incidents opened and closed",
                 "Each hour.",
                 [
-                    Query(f"sum(increase(clearway_street_incidents_opened_total{here}[1h]))", "opened"),
-                    Query(f"sum(increase(clearway_street_incidents_closed_total{here}[1h]))", "closed"),
+                    Query(f"sum(max by (district, street, scenario, kind) ({opened}))", "opened"),
+                    Query(f"sum(max by (district, street, scenario, kind, reason) ({closed}))", "closed"),
                 ],
+                decimals=0,
             )
         )
         .with_panel(
@@ -191,11 +191,12 @@ def city() -> dashboard.Dashboard:
                 "What cameras say of their sight, and those that say nothing.",
                 [
                     Query(
-                        f"sum by (state) ({cameras})",
+                        f"sum by (state) ({cameras}) > 0",
                         "{{state}}",
                     )
                 ],
                 stacked=True,
+                by_state=True,
             )
         )
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
-from parts import ANY_IS_BAD, Column, Query, bars, choice, lines, number, page, row, rows
+from grids import Column, rows
+from pages import choice, page
+from parts import ANY_IS_BAD, Query, bars, lines, number, once, row
 
 DAY_S = 86400
+RUNS = {"version": "Version", "model": "Model", "config": "Configuration", "platform": "Platform"}
 CERTIFICATE = "clearway_agent_certificate_expiry_timestamp_seconds"
 
 
@@ -26,12 +29,14 @@ def fleet() -> dashboard.Dashboard:
             )
         )
         .with_row(row("Now"))
-        .with_panel(number("Connected", "Agents with a stream now.", 'clearway_agents{state="connected"} or vector(0)'))
+        .with_panel(
+            number("Connected", "Agents with a stream now.", 'max(clearway_agents{state="connected"}) or vector(0)')
+        )
         .with_panel(
             number(
                 "Silent",
                 "Agents that were heard before and are not now.",
-                'clearway_agents{state="silent"} or vector(0)',
+                'max(clearway_agents{state="silent"}) or vector(0)',
                 steps=ANY_IS_BAD,
             )
         )
@@ -39,7 +44,7 @@ def fleet() -> dashboard.Dashboard:
             number(
                 "Never heard",
                 "Agents that should be there and were never heard.",
-                'clearway_agents{state="never"} or vector(0)',
+                'max(clearway_agents{state="never"}) or vector(0)',
                 steps=ANY_IS_BAD,
             )
         )
@@ -47,7 +52,7 @@ def fleet() -> dashboard.Dashboard:
             number(
                 "Events lost",
                 "Events known to be lost, as agents and sequence numbers say.",
-                f"sum(clearway_ingest_lost_events{mine}) or vector(0)",
+                f"sum(max by (agent, reason) (clearway_ingest_lost_events{mine})) or vector(0)",
                 steps=ANY_IS_BAD,
             )
         )
@@ -55,7 +60,7 @@ def fleet() -> dashboard.Dashboard:
             number(
                 "Certificates that end soon",
                 "Agents whose certificate ends within ten days: they renew theirs long before.",
-                f"count({CERTIFICATE}{mine} - time() < {10 * DAY_S}) or vector(0)",
+                f"count(max by (agent) ({CERTIFICATE}{mine}) - time() < {10 * DAY_S}) or vector(0)",
                 steps=ANY_IS_BAD,
             )
         )
@@ -72,20 +77,20 @@ def fleet() -> dashboard.Dashboard:
                 "Agents",
                 "What runs on each box, and how it is.",
                 [
-                    Column("Connected", f"clearway_agent_connected{mine}", steps=((None, "red"), (1, "green"))),
-                    Column("Info", f"clearway_agent_info{mine}"),
+                    Column(
+                        "Connected",
+                        'clearway_agent_state{agent=~"$agent", state="connected"}',
+                        steps=((None, "red"), (1, "green")),
+                        yes_or_no=True,
+                    ),
+                    Column("Info", f"clearway_agent_info{mine}", also=tuple(RUNS), hidden=True),
                     Column("Last heard", f"clearway_agent_last_seen_timestamp_seconds{mine} * 1000", "dateTimeFromNow"),
                     Column("Queued events", f"clearway_agent_queue_events{mine}"),
-                    Column("Oldest queued", 'clearway_agent_queue_oldest_age_seconds{agent=~"$agent"}', "s"),
-                    Column("Clock offset", 'clearway_agent_clock_offset_seconds{agent=~"$agent"}', "s", decimals=3),
+                    Column("Oldest queued", f"clearway_agent_queue_oldest_age_seconds{heard}", "s"),
+                    Column("Clock offset", f"clearway_agent_clock_offset_seconds{heard}", "s", decimals=1),
                 ],
-                {
-                    "agent": "Agent",
-                    "version": "Version",
-                    "model": "Model",
-                    "config": "Configuration",
-                    "platform": "Platform",
-                },
+                {"agent": "Agent"},
+                also=RUNS,
             )
         )
         .with_row(row("Queues and clocks, as the aggregator hears"))
@@ -93,7 +98,7 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Queued events",
                 "Events on boxes that wait for an ack.",
-                [Query(f"clearway_agent_queue_events{mine}", "{{agent}}")],
+                [Query(once("clearway_agent_queue_events", mine, "agent"), "{{agent}}")],
             )
         )
         .with_panel(
@@ -102,7 +107,7 @@ def fleet() -> dashboard.Dashboard:
                 "It grows while an agent is silent.",
                 [
                     Query(
-                        f"clearway_agent_queue_oldest_age_seconds{heard}",
+                        once("clearway_agent_queue_oldest_age_seconds", heard, "agent"),
                         "{{agent}}",
                     )
                 ],
@@ -113,7 +118,7 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Clock offset",
                 "The agent's clock minus the aggregator's.",
-                [Query(f"clearway_agent_clock_offset_seconds{heard}", "{{agent}}")],
+                [Query(once("clearway_agent_clock_offset_seconds", heard, "agent"), "{{agent}}")],
                 "s",
                 least=None,
             )
@@ -124,7 +129,7 @@ def fleet() -> dashboard.Dashboard:
                 "An hour.",
                 [
                     Query(
-                        f"increase(clearway_agent_queue_shed_events_total{heard}[1h])",
+                        f"max by (agent) (increase(clearway_agent_queue_shed_events_total{heard}[1h]))",
                         "{{agent}}",
                     )
                 ],
@@ -163,7 +168,7 @@ def fleet() -> dashboard.Dashboard:
             bars(
                 "Cameras by state",
                 "All boxes.",
-                Query(f"sum by (state) (clearway_agent_cameras_in_state{box})", "{{state}}"),
+                Query(f"sum by (state) (clearway_agent_cameras_in_state{box}) > 0", "{{state}}"),
             )
         )
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import dashboard
-from parts import Query, Steps, lines, note, number, page, row
+from pages import page
+from parts import Query, Steps, lines, note, number, row
 
 BUDGET: Steps = ((None, "red"), (0, "orange"), (0.25, "green"))
 
@@ -55,8 +56,11 @@ OBJECTIVES = (
         "Events arrive",
         "Of the events that agents emitted, 99.99 % are stored; those known to be lost are not.",
         0.9999,
-        "sum(clearway_ingest_events_total)",
-        "sum(clearway_ingest_events_total) + (sum(clearway_ingest_lost_events) or vector(0))",
+        "sum(max by (agent) (increase(clearway_ingest_events_total[{window}])))",
+        "sum(max by (agent) (increase(clearway_ingest_events_total[{window}])))"
+        " + (sum(clamp_min(max by (agent, reason) (clearway_ingest_lost_events)"
+        " - (max by (agent, reason) (clearway_ingest_lost_events offset {window})"
+        " or 0 * max by (agent, reason) (clearway_ingest_lost_events)), 0)) or vector(0))",
     ),
 )
 
@@ -80,7 +84,7 @@ def objectives() -> dashboard.Dashboard:
                 each.kept("$__range"),
                 "percentunit",
                 ((None, "red"), (each.target, "green")),
-                decimals=2,
+                decimals=3,
                 absent="nothing to judge",
             ).span(6)
         )

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
-from parts import ANY_IS_BAD, Query, lines, number, page, row
+from pages import page
+from parts import ANY_IS_BAD, Query, lines, number, row
+
+STORED, AGAIN, REJECTED = (
+    f"sum(max by (agent) (rate(clearway_ingest_{name}_total[5m])))"
+    for name in ("events", "duplicate_events", "rejected_events")
+)
+"""Counts of the store: the same from every replica."""
+
+
+def or_none(expr: str, label: str) -> str:
+    """An expression, or one series of 0 that is called none: a reason that never came has no series."""
+    return f'{expr} or label_replace(vector(0), "{label}", "none", "", "")'
 
 
 def quantiles(metric: str) -> list[Query]:
-    """The median, the 99th percentile and the share of the slowest, of a histogram."""
+    """The median and the 99th percentile of a histogram."""
     return [
         Query(f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket[5m])))", name)
         for share, name in ((0.5, "median"), (0.99, "99 %"))
@@ -20,9 +32,7 @@ def pipeline() -> dashboard.Dashboard:
         page("clearway-pipeline", "Pipeline", "Ingest, store and evidence of the aggregator.", since="now-6h")
         .with_row(row("Now"))
         .with_panel(number("Agents connected", "Streams to this process.", "sum(clearway_agents_connected)"))
-        .with_panel(
-            number("Events a second", "Stored.", "sum(rate(clearway_ingest_events_total[5m]))", "cps", decimals=2)
-        )
+        .with_panel(number("Events a second", "Stored.", STORED, "cps", decimals=2))
         .with_panel(
             number(
                 "Failed commits",
@@ -57,9 +67,9 @@ def pipeline() -> dashboard.Dashboard:
                 "Events",
                 "Each second: stored, come again, refused for good.",
                 [
-                    Query("sum(rate(clearway_ingest_events_total[5m]))", "stored"),
-                    Query("sum(rate(clearway_ingest_duplicate_events_total[5m]))", "again"),
-                    Query("sum(rate(clearway_ingest_rejected_events_total[5m]))", "rejected"),
+                    Query(STORED, "stored"),
+                    Query(AGAIN, "again"),
+                    Query(REJECTED, "rejected"),
                 ],
                 "cps",
             )
@@ -97,14 +107,19 @@ def pipeline() -> dashboard.Dashboard:
             lines(
                 "Streams refused",
                 "An hour, by reason.",
-                [Query("sum by (reason) (increase(clearway_streams_refused_total[1h])) or vector(0)", "{{reason}}")],
+                [
+                    Query(
+                        or_none("sum by (reason) (increase(clearway_streams_refused_total[1h]))", "reason"),
+                        "{{reason}}",
+                    )
+                ],
             )
         )
         .with_panel(
             lines(
                 "Agents asked to pause",
                 "An hour, by agent.",
-                [Query("sum by (agent) (increase(clearway_agent_throttled_total[1h])) or vector(0)", "{{agent}}")],
+                [Query(or_none("sum by (agent) (increase(clearway_agent_throttled_total[1h]))", "agent"), "{{agent}}")],
             )
         )
         .with_row(row("Store and evidence"))
@@ -113,8 +128,8 @@ def pipeline() -> dashboard.Dashboard:
                 "Disk space left",
                 "Where the store and the pictures lie.",
                 [
-                    Query("clearway_store_disk_free_bytes", "store"),
-                    Query("clearway_evidence_disk_free_bytes", "pictures"),
+                    Query("min(clearway_store_disk_free_bytes)", "store"),
+                    Query("min(clearway_evidence_disk_free_bytes)", "pictures"),
                 ],
                 "bytes",
             )
@@ -131,21 +146,26 @@ def pipeline() -> dashboard.Dashboard:
             lines(
                 "Pictures refused",
                 "Calls an hour, by reason.",
-                [Query("sum by (reason) (increase(clearway_evidence_refused_total[1h])) or vector(0)", "{{reason}}")],
+                [
+                    Query(
+                        or_none("sum by (reason) (increase(clearway_evidence_refused_total[1h]))", "reason"),
+                        "{{reason}}",
+                    )
+                ],
             )
         )
         .with_panel(
             lines(
                 "Aggregator",
                 "Cores in use.",
-                [Query('rate(process_cpu_seconds_total{job="clearway-aggregator"}[5m])', "processor")],
+                [Query('rate(process_cpu_seconds_total{job="clearway-aggregator"}[5m])', "{{instance}}")],
             )
         )
         .with_panel(
             lines(
                 "Memory of the aggregator",
                 "Resident.",
-                [Query('process_resident_memory_bytes{job="clearway-aggregator"}', "memory")],
+                [Query('process_resident_memory_bytes{job="clearway-aggregator"}', "{{instance}}")],
                 "bytes",
             )
         )
@@ -153,7 +173,7 @@ def pipeline() -> dashboard.Dashboard:
             lines(
                 "Time of a look at the store",
                 "To read the values and to make the series.",
-                [Query("clearway_metrics_snapshot_duration_seconds", "look")],
+                [Query("clearway_metrics_snapshot_duration_seconds", "{{instance}}")],
                 "s",
             )
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
+from grids import Column, rows
+from pages import choice, incidents_marked, page
 from parts import (
     ANY_IS_BAD,
     CAMERAS,
@@ -10,17 +12,12 @@ from parts import (
     MORE_IS_BETTER,
     SCORE,
     ZONES,
-    Column,
     Query,
-    choice,
-    incidents_marked,
     lines,
     link_to,
     number,
     once,
-    page,
     row,
-    rows,
 )
 
 STREET = 'district="$district", street="$street"'
@@ -39,7 +36,12 @@ def street() -> dashboard.Dashboard:
     enforced = once("clearway_street_zones_enforced", here, ZONES)
     judged = once("clearway_street_zones_judged", here, ZONES)
     zones = once("clearway_street_zones", here, ZONES)
-    mine = f"* on (agent, camera) group_left () (clearway_camera_info{here})"
+    mine = f"* on (agent, camera) group_left () max by (agent, camera) (clearway_camera_info{here})"
+    at_cameras = "sum by (agent, camera) (max by (agent, camera, zone, kind, class_group) (clearway_incidents_open))"
+    opened = f"increase(clearway_street_incidents_opened_total{here}[1h])"
+    closed = f"increase(clearway_street_incidents_closed_total{here}[1h])"
+    violated = f"max by (scenario, kind) (rate(clearway_street_violation_seconds_total{here}[10m]))"
+    judged_time = f"max by (scenario) (rate(clearway_street_judged_seconds_total{here}[10m]))"
     return (
         page("clearway-street", "Street", "The health of one street, and what it is made of.")
         .with_variable(choice("district", "District", "label_values(clearway_street_cameras, district)"))
@@ -99,7 +101,7 @@ def street() -> dashboard.Dashboard:
             number(
                 "Open incidents",
                 "Incidents that are open now.",
-                f"sum({open_incidents})",
+                f"sum({open_incidents}) or vector(0)",
                 steps=ANY_IS_BAD,
             )
         )
@@ -120,8 +122,8 @@ def street() -> dashboard.Dashboard:
         .with_panel(
             lines(
                 "Narrowest clear width",
-                "The least of the street's passages that are measured now; a gap where none is.",
-                [Query(f"clearway_street_narrowest_clear_width_meters{here}", "clear width")],
+                "The least of the street's passages that are measured; a gap where none is. Dashed: the usual limits.",
+                [Query(f"min(clearway_street_narrowest_clear_width_meters{here})", "clear width")],
                 "lengthm",
                 steps=((None, "red"), (1.2, "orange"), (1.8, "green")),
             )
@@ -143,9 +145,7 @@ def street() -> dashboard.Dashboard:
                 "By kind, over the last 10 minutes.",
                 [
                     Query(
-                        f"sum by (kind) (rate(clearway_street_violation_seconds_total{here}[10m]))"
-                        f" / ignoring (kind) group_left () "
-                        f"(sum(rate(clearway_street_judged_seconds_total{here}[10m])) > 0)",
+                        f"sum by (kind) ({violated}) / ignoring (kind) group_left () (sum({judged_time}) > 0)",
                         "{{kind}}",
                     )
                 ],
@@ -158,12 +158,10 @@ def street() -> dashboard.Dashboard:
                 "Incidents opened and closed",
                 "Each hour.",
                 [
-                    Query(f"sum(increase(clearway_street_incidents_opened_total{here}[1h]))", "opened"),
-                    Query(
-                        f"sum by (reason) (increase(clearway_street_incidents_closed_total{here}[1h]))",
-                        "closed: {{reason}}",
-                    ),
+                    Query(f"sum(max by (scenario, kind) ({opened}))", "opened"),
+                    Query(f"sum by (reason) (max by (scenario, kind, reason) ({closed}))", "closed: {{reason}}"),
                 ],
+                decimals=0,
             )
         )
         .with_panel(
@@ -172,11 +170,12 @@ def street() -> dashboard.Dashboard:
                 "What the street's cameras say of their sight, and those that say nothing.",
                 [
                     Query(
-                        f"sum by (state) ({cameras})",
+                        f"sum by (state) ({cameras}) > 0",
                         "{{state}}",
                     )
                 ],
                 stacked=True,
+                by_state=True,
             )
         )
         .with_row(row("Cameras"))
@@ -186,11 +185,14 @@ def street() -> dashboard.Dashboard:
                 "Whether each can see, and what is open before it.",
                 [
                     Column(
-                        "Sees", f'clearway_camera_state{{state="seeing"}} {mine}', steps=((None, "red"), (1, "green"))
+                        "Sees",
+                        f'max by (agent, camera) (clearway_camera_state{{state="seeing"}}) {mine}',
+                        steps=((None, "red"), (1, "green")),
+                        yes_or_no=True,
                     ),
                     Column(
                         "Open incidents",
-                        f"(sum by (agent, camera) (clearway_incidents_open) or 0 * clearway_camera_info{here}) {mine}",
+                        f"({at_cameras} or 0 * max by (agent, camera) (clearway_camera_info{here})) {mine}",
                         steps=ANY_IS_BAD,
                     ),
                     Column(
