@@ -138,7 +138,7 @@ def test_a_blocked_bridge_is_told_cleared_and_scored_and_a_dead_agent_has_no_sco
     assert judged_s > 70
     assert score(judged_s, truly_s + SURE_S) - 1 <= scores[0] <= score(judged_s, truly_s - SURE_S) + 1
     assert server.values(COVERAGE)[0] > 0.9
-    assert not story.told.told("ClearwayAgentSilent")
+    assert story.manager.states("ClearwayAgentSilent") == []
 
     story.agent.kill()
     for district, street in (("310101", "nanjing-east"), ("310115", "lujiazui")):
