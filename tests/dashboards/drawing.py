@@ -157,9 +157,12 @@ def _lines(panel: Mapping[str, Any], courses: Sequence[Any], width: float, heigh
         return 6 + box_h * (1 - (value - low) / (high - low))
 
     parts = []
-    for tick in range(5):
-        value = low + (high - low) * tick / 4
-        text = html.escape(said(value, config.get("unit"), config.get("decimals")))
+    whole = config.get("decimals") == 0 and high - low < 4
+    ticks = max(int(high - low), 1) if whole else 4
+    finer = 3 if config.get("unit") == "percentunit" and high - low < 0.02 else config.get("decimals")
+    for tick in range(ticks + 1):
+        value = low + (high - low) * tick / ticks
+        text = html.escape(said(value, config.get("unit"), finer))
         parts.append(
             f'<line x1="{left}" x2="{width - 8}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#2c2e33"/>'
             f'<text x="{left - 6}" y="{y(value) + 4:.1f}" fill="#9a9ba3" font-size="11" text-anchor="end">{text}</text>'

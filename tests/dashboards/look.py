@@ -25,6 +25,9 @@ from tests.end_to_end.running import folder_at
 PATIENCE_S = 150.0
 COURSE_S = 90.0
 """How long a course is kept: of the demo at six times its speed, nine minutes."""
+LEAST_S = 45.0
+SOMETHING = "sum(clearway_street_incidents_open) > 1"
+"""What is looked at is a moment at which something is wrong, after a while."""
 WIDTH_PX = 1480
 ROW_PX = 38
 QUIET = (
@@ -57,9 +60,11 @@ def gathered(folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch, folder_at(Path(scratch)) as home:
         began = time.monotonic()
         with watched_demo(home, prometheus) as server:
-            while time.monotonic() < began + PATIENCE_S and (waiting or time.monotonic() < began + COURSE_S):
-                time.sleep(2.0)
+            seen = False
+            while time.monotonic() < began + PATIENCE_S and (waiting or not seen):
+                time.sleep(1.0)
                 waiting = {expr for expr in waiting if not server.now(expr)}
+                seen = time.monotonic() > began + LEAST_S and bool(server.now(SOMETHING))
             found = answers(server)
     for expr in sorted(waiting):
         print(f"says nothing: {expr}", file=sys.stderr)

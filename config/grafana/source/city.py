@@ -11,6 +11,7 @@ from parts import (
     INCIDENTS_OPEN,
     MORE_IS_BETTER,
     SCORE,
+    TO_CLEAR,
     ZONES,
     Query,
     bars,
@@ -39,10 +40,8 @@ def city() -> dashboard.Dashboard:
     """The dashboard."""
     here = f"{{{DISTRICT}}}"
     open_incidents = once("clearway_street_incidents_open", here, INCIDENTS_OPEN)
-    cameras = once("clearway_street_cameras", here, CAMERAS)
     enforced = once("clearway_street_zones_enforced", here, ZONES)
     judged = once("clearway_street_zones_judged", here, ZONES)
-    opened = f"increase(clearway_street_incidents_opened_total{here}[1h])"
     closed = f"increase(clearway_street_incidents_closed_total{here}[1h])"
     placed_open = once("clearway_street_incidents_open", f"{{{PLACED}}}", INCIDENTS_OPEN)
     of_passages = f'{{{DISTRICT}, scenario="passage", kind="blocked"}}'
@@ -143,7 +142,12 @@ def city() -> dashboard.Dashboard:
                         MORE_IS_BETTER,
                     ),
                     Column("Time clear", f"clearway:street_clear:ratio_1d{{{PLACED}}}", "percentunit", MORE_IS_BETTER),
-                    Column("Median time to clear", f"clearway:street_time_to_clear:median_seconds_1d{{{PLACED}}}", "s"),
+                    Column(
+                        "Median time to clear",
+                        f"clearway:street_time_to_clear:median_seconds_1d{{{PLACED}}}",
+                        "s",
+                        TO_CLEAR,
+                    ),
                     Column(
                         "Passage blocked", f"clearway:street_passage_blocked:minutes_1d{{{PLACED}}}", "m", ANY_IS_BAD
                     ),
@@ -179,7 +183,7 @@ def city() -> dashboard.Dashboard:
                 "Incidents opened and closed",
                 "Each hour.",
                 [
-                    Query(f"sum(max by (district, street, scenario, kind) ({opened}))", "opened"),
+                    Query(f"sum(clearway:incidents_opened:increase1h{here})", "opened"),
                     Query(f"sum(max by (district, street, scenario, kind, reason) ({closed}))", "closed"),
                 ],
                 decimals=0,
@@ -191,7 +195,7 @@ def city() -> dashboard.Dashboard:
                 "What cameras say of their sight, and those that say nothing.",
                 [
                     Query(
-                        f"sum by (state) ({cameras}) > 0",
+                        f"sum by (state) (clearway:cameras:count{here}) > 0",
                         "{{state}}",
                     )
                 ],

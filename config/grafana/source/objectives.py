@@ -113,4 +113,4 @@ def objectives() -> dashboard.Dashboard:
                 most=1,
             )
         )
-    return made.with_panel(note("What this is", ABOUT, span=24, height=5))
+    return made.with_panel(note("What this is", ABOUT, span=24, height=4))

@@ -70,6 +70,8 @@ Steps = Sequence[tuple[float | None, str]]
 NEUTRAL: Steps = ((None, GREEN),)
 ANY_IS_BAD: Steps = ((None, GREEN), (1, RED))
 MORE_IS_BETTER: Steps = ((None, RED), (0.5, ORANGE), (0.8, YELLOW), (0.95, GREEN))
+TO_CLEAR: Steps = ((None, GREEN), (1800, YELLOW), (3600, ORANGE), (7200, RED))
+"""Half an hour is good; at an hour half of the promptness is lost, at two three quarters: docs/street-index.md."""
 SCORE: Steps = ((None, RED), (50, ORANGE), (75, YELLOW), (90, GREEN))
 
 

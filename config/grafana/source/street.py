@@ -11,6 +11,7 @@ from parts import (
     INCIDENTS_OPEN,
     MORE_IS_BETTER,
     SCORE,
+    TO_CLEAR,
     ZONES,
     Query,
     lines,
@@ -81,9 +82,10 @@ def street() -> dashboard.Dashboard:
         .with_panel(
             number(
                 "Median time to clear",
-                "From an incident's opening until the place was seen to be clear.",
+                "Until the place was seen to be clear; the age of the oldest open one if more are open than cleared.",
                 f"clearway:street_time_to_clear:median_seconds_1d{here}",
                 "s",
+                TO_CLEAR,
                 absent="nothing cleared",
             )
         )
