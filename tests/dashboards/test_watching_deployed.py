@@ -141,7 +141,7 @@ def test_the_aggregator_takes_its_configuration_and_listens_where_the_containers
         f"{port}:{port}" for port in (taken.listen.split(":")[1], taken.enrollment_listen.split(":")[1])
     } == FOR_AGENTS
     service = compose["services"]["aggregator"]
-    assert f":{taken.metrics.listen.split(':')[1]}/metrics" in service["healthcheck"]["test"][-1]
+    assert f":{taken.metrics.listen.split(':')[1]}/sd/agents" in service["healthcheck"]["test"][-1]
     assert taken.places == config / "places.yaml" or taken.places.resolve() == config / "places.yaml"
     folders = [volume.split(":")[1] for volume in service["volumes"] if volume.startswith("aggregator:")]
     assert str(taken.store).endswith(f"/{folders[0]}/clearway.sqlite")
