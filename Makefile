@@ -50,7 +50,7 @@ demo: $(VENV)/.run  ## Play a recorded street through agent and aggregator (SOUR
 	@PYTHONPATH=.:protos $(BIN)/python config/demo/play.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(KEEP),--keep)
 
 test: $(VENV)/.dev  ## Run the tests (ARGS="-k footbridge")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 .PHONY: faults
 faults: $(VENV)/.dev  ## Kill, cut, fill, damage and attack for an hour: what docs/promises.md promises (ARGS="-k kill")
