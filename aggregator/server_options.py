@@ -13,6 +13,8 @@ STREAMS_OF_A_CONNECTION = 16
 """With certificates a connection is one agent's, which has one call on each. In plain text it may be a proxy's."""
 METADATA_BYTES = 8 * 1024
 """An agent sends its id, and gRPC a dozen short headers."""
+TLS_FRAME_BYTES = 2 * 1024
+"""What goes down is acks of some dozen bytes, and gRPC holds a buffer of such a frame, else 16 KiB, for each agent."""
 
 Options = tuple[tuple[str, int], ...]
 
@@ -28,6 +30,7 @@ COMMON: Options = (
     ("grpc.so_reuseport", 0),  # a port in use is an error, not two servers sharing its agents
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_S * 1000),
     ("grpc.http2.settings_timeout", HANDSHAKE_S * 1000),
+    ("grpc.tsi.max_frame_size", TLS_FRAME_BYTES),
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
 )

@@ -3,23 +3,34 @@
     make bench-ingest            5,000 agents, some six minutes
     make bench-ingest AGENTS=500
 
-Everything runs on this machine and on loopback, the load too. The last line is one JSON object:
+Everything runs on this machine and on loopback, the load too: the clients take processor time from the server that
+they load, as nothing takes it from the bare connection. Rounds take turns, and the median of each contestant counts.
+All write to files in the same folder with WAL and synchronous=FULL; the rivals have Clearway's own store and group
+commit behind them, and differ in how events travel. The bare connection writes one table without indexes but its key;
+the store also keeps two more indexes, foreign keys, each incident as it stands and the sums of the metrics.
+
+On a machine that does something else besides, rates say more about the neighbours than about the contestants; processor
+seconds then still compare. The last line is one JSON object:
 
 ``durable_ratio``    events a second that 50 streams with batches of 200 get acked, as a share of the rate at which a
                      bare SQLite connection with synchronous=FULL takes the same rows, 200 a transaction
 ``single_ratio``     the same as a multiple of that connection's rate with one row a transaction
+``server_cpu_us_per_event``, ``bare_cpu_us_per_event``  processor time of the aggregator, and of the bare connection
 ``kib_per_agent``    growth of the aggregator's resident memory by each agent that is connected with mutual TLS
 ``cores_at_5000``    processor seconds a second that the aggregator takes for their heartbeats, one each 10 s; scaled to
                      5,000 where fewer are asked for
 ``ack_p99_ms``       of ten other agents that send one event at a time meanwhile
+``connect_cpu_ms``   processor time of the aggregator for each agent that connects anew, its handshake included
 ``reconnect_5000_s`` until the last of all agents has its Welcome after all hung up and connected again at once
 ``http_ratio``, ``mqtt_ratio``  the rivals' durable rates as a share of the same bare rate
+``load_average``     of the machine before and after: above its processors' number, others were busy too
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -29,6 +40,7 @@ from typing import Any
 from bare import bare_rate
 from certificates import write_identities
 from contestants import Aggregator, Fleet, http_rate, mqtt_rate, run_json
+from events import BATCH
 
 HERE = Path(__file__).parent
 BARE_EVENTS = 40_000
@@ -43,25 +55,34 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def durable(folder: Path) -> dict[str, float]:
-    """Rates of the bare connection, ours and the rivals', each the median of rounds that take turns."""
+def durable(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Rates of the bare connection, ours and the rivals', and processor time of an event; medians of rounds in turn."""
     rates: dict[str, list[float]] = {}
+    cpu_us: dict[str, list[float]] = {}
     for number in range(ROUNDS):
         inside = folder / f"round-{number}"
         inside.mkdir()
         with Aggregator(inside, secure=False) as aggregator:
+            before = aggregator.usage().cpu_s
             said = run_json(
                 HERE / "streams_load.py", aggregator.address, "--streams", str(STREAMS), "--batches", str(BATCHES)
             )
+            cpu_us.setdefault("clearway", []).append((aggregator.usage().cpu_s - before) * 1e6 / said["events"])
             rates.setdefault("clearway", []).append(said["events"] / said["took_s"])
-        rates.setdefault("bare", []).append(bare_rate(inside, BARE_EVENTS, 200))
-        rates.setdefault("bare_single", []).append(bare_rate(inside, SINGLE_EVENTS, 1))
+        rate, cpu_s = bare_rate(inside, BARE_EVENTS, BATCH)
+        rates.setdefault("bare", []).append(rate)
+        cpu_us.setdefault("bare", []).append(cpu_s * 1e6)
+        rates.setdefault("bare_single", []).append(bare_rate(inside, SINGLE_EVENTS, 1)[0])
         rates.setdefault("http", []).append(http_rate(inside, STREAMS, BATCHES))
-        rate = mqtt_rate(inside, STREAMS, BATCHES)
-        if rate is not None:
-            rates.setdefault("mqtt", []).append(rate)
+        mqtt = mqtt_rate(inside, STREAMS, BATCHES)
+        if mqtt is not None:
+            rates.setdefault("mqtt", []).append(mqtt)
         say(f"round {number + 1}: " + ", ".join(f"{name} {each[-1]:,.0f}/s" for name, each in rates.items()))
-    return {name: sorted(each)[len(each) // 2] for name, each in rates.items()}
+    return _medians(rates), _medians(cpu_us)
+
+
+def _medians(found: dict[str, list[float]]) -> dict[str, float]:
+    return {name: sorted(each)[len(each) // 2] for name, each in found.items()}
 
 
 def many(folder: Path, agents: int) -> dict[str, float]:
@@ -75,6 +96,7 @@ def many(folder: Path, agents: int) -> dict[str, float]:
         time.sleep(3)
         before = aggregator.usage()
         with Fleet(aggregator.address, identities, agents) as fleet:
+            connected = aggregator.usage()
             say(f"{agents} agents connected in {fleet.connected_s:.1f} s")
             time.sleep(WARM_UP_S)
             began = aggregator.usage()
@@ -87,6 +109,7 @@ def many(folder: Path, agents: int) -> dict[str, float]:
         "kib_per_agent": (ended.rss_kib - before.rss_kib) / agents,
         "cores_at_5000": (ended.cpu_s - began.cpu_s) / (ended.at_s - began.at_s) * 5000 / agents,
         "ack_p99_ms": light["p99_ms"],
+        "connect_cpu_ms": (connected.cpu_s - before.cpu_s) * 1000 / agents,
         "reconnect_5000_s": again_s,
     }
 
@@ -95,16 +118,21 @@ def main(agents: int) -> None:
     """Run everything."""
     with tempfile.TemporaryDirectory(dir=HERE.parents[2] / "build") as temporary:
         folder = Path(temporary)
-        rates = durable(folder)
+        load = [os.getloadavg()[0]]
+        rates, cpu_us = durable(folder)
         said: dict[str, Any] = many(folder, agents)
+        load.append(os.getloadavg()[0])
     bare = rates["bare"]
     said |= {
         "durable_ratio": rates["clearway"] / bare,
         "single_ratio": rates["clearway"] / rates["bare_single"],
+        "server_cpu_us_per_event": cpu_us["clearway"],
+        "bare_cpu_us_per_event": cpu_us["bare"],
         "http_ratio": rates["http"] / bare,
         "mqtt_ratio": rates["mqtt"] / bare if "mqtt" in rates else None,
         "events_per_s": {name: round(rate) for name, rate in rates.items()},
         "agents": agents,
+        "load_average": load,
     }
     print(json.dumps({name: round(value, 3) if isinstance(value, float) else value for name, value in said.items()}))
 

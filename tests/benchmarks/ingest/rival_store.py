@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from aggregator.config import CommitConfig
 from aggregator.ingest import Failed, Ingest
-from aggregator.records import Batch, Entry, IncidentEvent, Opening, Phase, Stored
+from aggregator.records import Batch, Entry, IncidentEvent, Opening, Phase, QueueBehind, Stored
 from aggregator.store.store import Store
 
 
@@ -32,19 +34,23 @@ class RivalStore:
         self._store = Store(make_url(f"sqlite:///{path}"))
         self._store.migrate()
         self._fences: dict[str, int] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.ingest = Ingest(self._store, CommitConfig(), NoWatch())
 
     async def take(self, said: dict[str, Any]) -> int:
         """Store ``{"agent", "first_seq", "events"}``; the highest sequence that is durable."""
         agent_id, first = said["agent"], said["first_seq"]
         epoch = agent_id.encode().ljust(16, b".")[:16]
-        if agent_id not in self._fences:
-            opening = Opening(agent_id, epoch, 1, 2**40, "", "", "", "")
-            opened = await self.ingest.write(lambda: self._store.open_stream(opening))
-            self._fences[agent_id] = opened.fence
         now = datetime.now(UTC)
         entries = tuple(entry(first + place, each, now) for place, each in enumerate(said["events"]))
-        outcome = await self.ingest.put(Batch(agent_id, epoch, self._fences[agent_id], first, entries))
+        async with self._turns[agent_id]:  # an agent's batches stay in their order while the first opens its stream
+            if agent_id not in self._fences:
+                opened = await self.ingest.open(Opening(agent_id, epoch, 1, 2**40, "", "", "", ""))
+                if isinstance(opened, QueueBehind):
+                    raise RuntimeError(f"the store has more of {agent_id} than it was sent")
+                self._fences[agent_id] = opened.fence
+            stored = self.ingest.put(Batch(agent_id, epoch, self._fences[agent_id], first, entries))
+        outcome = await stored
         if isinstance(outcome, Failed):
             raise RuntimeError(f"the store failed: {outcome.error}")
         if not isinstance(outcome, Stored):
