@@ -40,6 +40,12 @@ def drawn(dashboard: Mapping[str, Any], answers: Mapping[str, Any], width_px: in
     """The page. ``answers`` are by expression, with the variables filled in."""
     unit = (width_px - 24) / 24
     chosen = chosen_at_first(dashboard)
+    marks = [
+        (run[0][0], run[-1][0])
+        for annotation in dashboard.get("annotations", {}).get("list", ())
+        for one in answers.get(filled(annotation["expr"], chosen), ())
+        for run in _runs(_points(one))
+    ]
     parts = []
     for panel in dashboard["panels"]:
         at = panel["gridPos"]
@@ -50,7 +56,7 @@ def drawn(dashboard: Mapping[str, Any], answers: Mapping[str, Any], width_px: in
         if panel["type"] == "row":
             parts.append(f'<div class="row" style="{place}">{html.escape(panel["title"])}</div>')
             continue
-        inside = _inside(panel, answers, chosen, at["w"] * unit - 24, at["h"] * row_px - 32)
+        inside = _inside(panel, answers, chosen, marks, at["w"] * unit - 24, at["h"] * row_px - 32)
         title = html.escape(panel["title"])
         parts.append(f'<div class="panel" style="{place}"><h2>{title}</h2>{inside}</div>')
     title, what = html.escape(dashboard["title"]), html.escape(dashboard.get("description", ""))
@@ -61,7 +67,12 @@ def drawn(dashboard: Mapping[str, Any], answers: Mapping[str, Any], width_px: in
 
 
 def _inside(
-    panel: Mapping[str, Any], answers: Mapping[str, Any], chosen: Mapping[str, str], width: float, height: float
+    panel: Mapping[str, Any],
+    answers: Mapping[str, Any],
+    chosen: Mapping[str, str],
+    marks: Sequence[tuple[float, float]],
+    width: float,
+    height: float,
 ) -> str:
     kind = panel["type"]
     if kind == "text":
@@ -80,7 +91,7 @@ def _inside(
     courses = [(name, _points(one)) for name, one in series]
     if kind == "state-timeline":
         return _bands(panel, courses, width, height)
-    return _lines(panel, courses, width, height)
+    return _lines(panel, courses, marks, width, height)
 
 
 def _name(target: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -134,7 +145,9 @@ def _overridden(panel: Mapping[str, Any], name: str) -> dict[str, Any]:
     return config
 
 
-def _lines(panel: Mapping[str, Any], courses: Sequence[Any], width: float, height: float) -> str:
+def _lines(
+    panel: Mapping[str, Any], courses: Sequence[Any], marks: Sequence[tuple[float, float]], width: float, height: float
+) -> str:
     config = _defaults(panel)
     custom = config.get("custom", {})
     if custom.get("stacking", {}).get("mode") == "normal":
@@ -157,6 +170,11 @@ def _lines(panel: Mapping[str, Any], courses: Sequence[Any], width: float, heigh
         return 6 + box_h * (1 - (value - low) / (high - low))
 
     parts = []
+    for begin, end in marks:
+        if end >= min(times) and begin <= max(times):
+            first, last = x(max(begin, min(times))), x(min(end, max(times)))
+            size = f'width="{max(last - first, 1):.1f}" height="{box_h:.1f}"'
+            parts.append(f'<rect x="{first:.1f}" y="6" {size} fill="{NAMED["red"]}" opacity="0.06"/>')
     whole = config.get("decimals") == 0 and high - low < 4
     ticks = max(int(high - low), 1) if whole else 4
     finer = 3 if config.get("unit") == "percentunit" and high - low < 0.02 else config.get("decimals")
