@@ -20,6 +20,9 @@ class PassageRules:
     """A passage counts as wide again only this far above its limit: the measurement scatters by a few centimetres."""
     clear_after_s: float = 1.0
     """and only after it has not measured narrow for so long: longer than one bad frame, too short to be noticed."""
+    slack_ends_after_s: float = 3.0
+    """Or after it has measured above the limit itself for so long, and not once below it: then it does not scatter
+    round the limit."""
     crowded_people_per_m2: float = 0.75
     """Standing people per square metre, in the densest stretch, from which a wheelchair no longer gets between them:
     less than Fruin's queueing level of service C leaves each (0.65 to 0.93 m² or 1.1 to 1.5 people per m² is its
@@ -39,7 +42,8 @@ class _Watch:
     """What is kept of one kind of finding between moments. Times are media time, seconds.
 
     ``unclear_since_s``: since when it has no longer been bad for certain. ``doubted_s``: time in which nobody could
-    tell, which counts if it turns out that nothing has changed.
+    tell, which counts if it turns out that nothing has changed. ``above_since_s``: since when the width has been above
+    its limit, though not by the slack.
     """
 
     since_s: float | None = None
@@ -47,6 +51,7 @@ class _Watch:
     doubted_s: float = 0.0
     unclear_since_s: float | None = None
     violating: bool = False
+    above_since_s: float | None = None
 
 
 class PassageJudge:
@@ -85,7 +90,7 @@ class PassageJudge:
             if not in_force:
                 state = self._end(watch, FindingState.SCHEDULE_ENDED)
             elif passage is None:
-                watch.unclear_since_s = None
+                watch.unclear_since_s, watch.above_since_s = None, None
                 state = FindingState.UNKNOWN if watch.since_s is not None else None
             else:
                 state = self._step(kind, watch, passage, now_s, step_s)
@@ -110,8 +115,8 @@ class PassageJudge:
             watches = {}
             for kind in self._watches:
                 values = kept["watches"][kind.value]
-                if set(values) != names:
-                    raise ValueError(f"unknown fields {sorted(set(values) ^ names)}")
+                if set(values) - names:
+                    raise ValueError(f"unknown fields {sorted(set(values) - names)}")
                 watches[kind] = _Watch(**values)
             last_s, seen_since_s = kept["last_s"], kept["seen_since_s"]
         except (KeyError, TypeError, ValueError) as error:
@@ -160,9 +165,12 @@ class PassageJudge:
         bad = self._is_bad(kind, passage, running)
         if bad is None:
             watch.doubted_s += step_s
+            watch.above_since_s = None
             if running and watch.unclear_since_s is None:
                 watch.unclear_since_s = now_s
             return FindingState.UNKNOWN if running else None
+        if bad and self._is_above_for_long(kind, watch, passage, now_s):
+            return self._end(watch, FindingState.CLEARED)
         if bad:
             if watch.since_s is None:
                 watch.since_s = self._began_s(kind, passage, now_s)
@@ -182,11 +190,23 @@ class PassageJudge:
             return None
         return FindingState.VIOLATION if watch.violating else FindingState.PENDING
 
+    def _is_above_for_long(self, kind: FindingKind, watch: _Watch, passage: Passage, now_s: float) -> bool:
+        """Whether a width has been above its limit for long, though within the slack."""
+        if kind is FindingKind.CROWDED or self._is_bad(kind, passage, already=False) is not False:
+            watch.above_since_s = None
+        elif watch.above_since_s is None:
+            watch.above_since_s = now_s
+        return (
+            watch.above_since_s is not None
+            and now_s - watch.above_since_s >= self._rules.slack_ends_after_s - _ROUNDING_S
+        )
+
     def _end(self, watch: _Watch, state: FindingState) -> FindingState | None:
         """The end to say; a matter that never became a violation is dropped in silence."""
         if watch.violating:
             return state
-        watch.since_s, watch.counted_s, watch.doubted_s, watch.unclear_since_s = None, 0.0, 0.0, None
+        watch.since_s, watch.counted_s, watch.doubted_s = None, 0.0, 0.0
+        watch.unclear_since_s, watch.above_since_s = None, None
         return None
 
     def _finding(

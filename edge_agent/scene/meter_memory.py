@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,9 @@ from edge_agent.scene.stay import StayState
 
 FORMAT = 1
 """Changes when an older dump can no longer be read."""
+UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a dump of another version, or a damaged one, can raise: an archive that ends early is a fault of its
+format, its compression or its length."""
 
 
 def dump_meter(background: Background, objects: StandingObjects) -> dict[str, Any]:
@@ -55,7 +60,7 @@ def dump_meter(background: Background, objects: StandingObjects) -> dict[str, An
 
 
 def load_meter(kept: dict[str, Any], background: Background, objects: StandingObjects) -> None:
-    """Fill both from a dump. Raises ``ValueError`` or ``KeyError`` if it does not fit, and changes nothing then."""
+    """Fill both from a dump. Raises one of ``UNUSABLE`` if it does not fit, and changes nothing then."""
     shape = background.known.shape
     if kept["format"] != FORMAT or tuple(kept["shape"]) != shape:
         raise ValueError(f"it is of {kept['shape']} pixels (format {kept['format']}), the zone is {list(shape)} now")
@@ -71,12 +76,15 @@ def load_meter(kept: dict[str, Any], background: Background, objects: StandingOb
             if entry["x"] < 0 or entry["y"] < 0 or entry["y"] + rows > shape[0] or entry["x"] + columns > shape[1]:
                 raise ValueError("one of its things lies outside the zone")
             region = Patch(int(entry["x"]), int(entry["y"]), mask)
+            own_look = arrays[f"look_{entry['id']}"].astype(np.float32)
+            if own_look.shape != (rows, columns, 3):
+                raise ValueError(f"the look of thing {entry['id']} is of shape {list(own_look.shape)}")
             things.append(
                 StandingObject(
                     object_id=int(entry["id"]),
                     region=region,
                     anchor=region,
-                    look=arrays[f"look_{entry['id']}"].astype(np.float32),
+                    look=own_look,
                     first_area_px=int(entry["first_area_px"]),
                     since_s=float(entry["since_s"]),
                     look_s=float(entry["since_s"]),
@@ -88,5 +96,6 @@ def load_meter(kept: dict[str, Any], background: Background, objects: StandingOb
                     edges=float(entry["edges"]),
                 )
             )
+        next_id = int(kept["next_id"])
     background.background[:], background.known[:] = look, known
-    objects.objects, objects.next_id = things, int(kept["next_id"])
+    objects.objects, objects.next_id = things, next_id

@@ -21,7 +21,7 @@ from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
 from edge_agent.scene.footprint import Contours, Footprint, footprint_of_box, shape_for
-from edge_agent.scene.meter_memory import dump_meter, load_meter
+from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
 from edge_agent.scene.patch import Patch
 from edge_agent.scene.silhouette import footprint_of_silhouette
@@ -127,7 +127,7 @@ class PassageMeter:
         try:
             load_meter(kept, self._background, self._objects)
             self._settled_from_s = -np.inf
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except UNUSABLE as error:
             raise ValueError(f"zone {self.zone_id!r}: the kept background cannot be used: {error}") from error
 
     def _people_boxes(

@@ -94,6 +94,28 @@ def test_noise_about_the_limit_does_not_flap() -> None:
     assert states.count(FindingState.VIOLATION) > 550
 
 
+def test_a_width_that_stays_a_little_above_its_limit_ends_the_matter_and_one_that_does_not_stay_does_not() -> None:
+    blocked = [moment(t, 1.0) for t in range(30)]
+    told = story(PassageJudge(ZONE, always), blocked + [moment(t, 1.22) for t in range(30, 60)])
+    assert first(told, FindingKind.BLOCKED, FindingState.CLEARED) == 33
+    assert count(told, FindingKind.BLOCKED, FindingState.PENDING) == 20
+    told = story(PassageJudge(ZONE, always), blocked + [moment(t, 1.22 if t % 3 else 1.18) for t in range(30, 90)])
+    assert count(told, FindingKind.BLOCKED, FindingState.CLEARED) == 0
+    told = story(PassageJudge(ZONE, always), blocked + [moment(t, 1.22 if t % 3 else None) for t in range(30, 90)])
+    assert count(told, FindingKind.BLOCKED, FindingState.CLEARED) == 0
+
+
+def test_a_state_that_was_kept_before_the_judge_looked_for_small_excess_is_taken_up() -> None:
+    judge, again = PassageJudge(ZONE, always), PassageJudge(ZONE, always)
+    story(judge, [moment(t, 1.0) for t in range(30)])
+    kept = json.loads(json.dumps(judge.dump()))
+    for watch in kept["watches"].values():
+        del watch["above_since_s"]
+    again.load(kept)
+    told = story(again, [moment(30, 1.0)])
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 30
+
+
 def test_unknown_time_neither_counts_nor_clears() -> None:
     moments = [moment(t, None if 15 <= t < 60 else 1.0, can_see=not 15 <= t < 60) for t in range(100)]
     told = story(PassageJudge(ZONE, always), moments)

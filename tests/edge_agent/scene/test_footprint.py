@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from shapely.geometry import MultiPoint, Polygon
 
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.scene.footprint import SHAPES, footprint_of_box, shape_for
+from edge_agent.scene.footprint import SHAPES, Contours, Footprint, footprint_of_box, shape_for
 from edge_agent.scene.silhouette import footprint_of_silhouette
 from edge_agent.scene.stay import Box
 from edge_agent.scene.upright import Upright
@@ -63,6 +64,41 @@ def test_a_bicycle_seen_side_on_is_as_long_as_it_is_and_seen_end_on_as_wide() ->
     assert end is not None
     assert side.shape.bounds[2] - side.shape.bounds[0] == pytest.approx(1.66, abs=0.2)
     assert end.shape.bounds[2] - end.shape.bounds[0] == pytest.approx(0.54, abs=0.2)
+
+
+@pytest.mark.parametrize("turned_deg", [0.0, 70.0, 120.0])
+def test_wheels_in_the_picture_correct_a_box_that_is_off(turned_deg: float) -> None:
+    points = bicycle(2.0, 10.0, turned_deg)
+    picture = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    rims = len(np.arange(0, 2 * np.pi, 0.2))
+    for wheel in (points[:rims], points[rims : 2 * rims]):
+        cv2.polylines(picture, [np.round(project(wheel) * 16).astype(np.int32)], True, 255, 2, cv2.LINE_AA, shift=4)
+    contours = Contours(picture.astype(np.float32), (0.0, 0.0), 1.0)
+    true = MultiPoint(points[:, :2]).convex_hull
+    left, top, right, bottom = box_of(points)
+    width, height = right - left, bottom - top
+    # As detectors do: room above the handlebar, and other sides cut short.
+    off = left - 0.02 * width, top - 0.12 * height, right - 0.05 * width, bottom - 0.04 * height
+    by_box = footprint_of_box(off, SHAPES["bicycle"], UPRIGHT, CALIBRATION, SIZE)
+    by_wheels = footprint_of_box(off, SHAPES["bicycle"], UPRIGHT, CALIBRATION, SIZE, contours)
+    assert by_box is not None
+    assert by_wheels is not None
+
+    def error_m(found: Footprint) -> float:
+        return float(np.abs(np.subtract(found.shape.bounds, true.bounds)).max())
+
+    assert error_m(by_wheels) < 0.12
+    assert error_m(by_wheels) < 0.75 * error_m(by_box)
+
+
+def test_a_picture_without_wheels_leaves_the_place_to_the_box() -> None:
+    box = box_of(bicycle(2.0, 10.0, 0.0))
+    nothing = Contours(np.zeros((SIZE[1], SIZE[0]), np.float32), (0.0, 0.0), 1.0)
+    plain = footprint_of_box(box, SHAPES["bicycle"], UPRIGHT, CALIBRATION, SIZE)
+    seen = footprint_of_box(box, SHAPES["bicycle"], UPRIGHT, CALIBRATION, SIZE, nothing)
+    assert plain is not None
+    assert seen is not None
+    assert np.allclose(plain.shape.bounds, seen.shape.bounds, atol=0.1)
 
 
 def test_a_box_that_its_class_cannot_fill_is_not_of_that_class() -> None:
