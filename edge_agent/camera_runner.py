@@ -24,7 +24,7 @@ from edge_agent.progress import AbandonedError, Progress, Step
 from edge_agent.scenarios.finding import Scenario
 from edge_agent.scene.camera_state import CameraState, CameraStateChange
 from edge_agent.state_file import StateFile
-from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, LookCounts, ZoneStatus
+from edge_agent.status import CameraActivity, CameraStatus, IncidentCount, LookCounts, ZoneStatus, width_now
 from edge_agent.turns import Turns
 
 STATE_EVERY_S = 60.0
@@ -401,7 +401,7 @@ def _zones(camera: CameraConfig, pipeline: Pipeline, last: Observation, state: C
                 judged_s=sums.judged_s if sums else 0.0,
                 violation_s=sums.violation_s if sums else 0.0,
                 open_incidents=sum(1 for key in parts.incidents.open if key[0] == zone),
-                clear_width=passage.clear_width if passage else None,
+                clear_width=width_now(passage.clear_width if passage else None, state),
                 findings=findings,
                 blocked_below_m=limits[zone].blocked if zone in limits else None,
                 narrowed_below_m=limits[zone].narrowed if zone in limits else None,

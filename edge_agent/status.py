@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -40,6 +40,13 @@ class ZoneStatus:
     findings: tuple[Finding, ...] = ()
     blocked_below_m: float | None = None
     narrowed_below_m: float | None = None
+
+
+def width_now(width: ClearWidth | None, state: CameraState) -> ClearWidth | None:
+    """A passage's last width as what is known now: of a camera that does not see, it is unknown."""
+    if width is None or state is CameraState.SEEING:
+        return width
+    return replace(width, width_m=None, uncertainty_m=None)
 
 
 @dataclass(frozen=True, slots=True)
