@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from clearway.v1 import camera_pb2, enrollment_pb2, evidence_pb2, ingest_pb2, scene_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from aggregator.bound import MAX_SECONDS, MAX_TEXT, Bytes, Moment, Number, Text, Whole, Word, _check_of, _quick
 from aggregator.bounds import TABLE, BadMessageError, check
 from aggregator.heartbeat_bounds import keep_what_fits
 
@@ -104,3 +108,27 @@ def test_a_heartbeat_of_a_great_many_cameras_is_cut_quickly() -> None:
     beat = ingest_pb2.Heartbeat(cameras=[camera_pb2.CameraStatus()] * 100_000)
     assert keep_what_fits(beat, NOW, lambda *_: True) == 100_000
     assert not beat.cameras
+
+
+TIMES = [Timestamp(seconds=seconds, nanos=nanos) for seconds in (-1, 0, 2**31, 2**33) for nanos in (-1, 0, 10**9)]
+TRIED: list[tuple[Any, list[Any]]] = [
+    (Text(must=True), ["", "a", "x" * MAX_TEXT, "x" * (MAX_TEXT + 1), "a\n", "\x7f", "a\u2028", "路"]),
+    (Text(), ["", "a", "x" * (MAX_TEXT + 1), "\x00"]),
+    (Bytes(16, 32), [b"", b"x" * 15, b"x" * 16, b"x" * 32, b"x" * 33]),
+    (Number(low=0.0), [-5e-324, -0.0, 0.0, MAX_SECONDS, MAX_SECONDS * 1.0001, math.nan, math.inf, -math.inf]),
+    (Number(), [-MAX_SECONDS, -MAX_SECONDS * 1.0001, 1.5, math.nan, math.inf, -math.inf]),
+    (Whole(low=1), [-1, 0, 1, 2**63 - 1, 2**63]),
+    (Moment(must=True), TIMES),
+    (Word(must=True), [-1, 0, 1, 2, 3]),
+    (Word(), [-1, 0, 1, 2, 3]),
+]
+
+
+@pytest.mark.parametrize(("bound", "values"), TRIED)
+def test_what_is_found_good_at_a_glance_passes_the_full_check_too(bound: Any, values: list[Any]) -> None:
+    enum = SimpleNamespace(enum_type=SimpleNamespace(values_by_number={0: None, 1: None, 2: None}))
+    full, glance = _check_of(enum, bound, {}), _quick(bound, "known")
+    good = [value for value in values if eval(glance, {"v": value, "known": {0, 1, 2}, "now_s": NOW.timestamp()})]
+    assert 0 < len(good) < len(values)
+    for value in good:
+        full(value, "field", NOW.timestamp())
