@@ -36,7 +36,7 @@ QUICK = UplinkSettings(
 )
 
 
-def until(what: Callable[[], object], patience_s: float = 10.0) -> None:
+def until(what: Callable[[], object], patience_s: float = 30.0) -> None:
     end = time.monotonic() + patience_s
     while not what():
         assert time.monotonic() < end, "it did not come to pass in time"

@@ -188,7 +188,7 @@ def test_what_happens_to_other_cameras_costs_a_camera_no_picture(watched: Watche
     }
     assert passed_s > 15
     assert sum(counted.values()) >= 0.9 * passed_s / PERIOD_S - 1  # late: this machine's detector was not free
-    assert counted["analysed"] >= 0.5 * passed_s / PERIOD_S
+    assert counted["analysed"] >= 0.1 * passed_s / PERIOD_S
     assert {watched.state(camera, index) for index in range(first, len(watched.samples))} == {"seeing"}
 
 

@@ -62,7 +62,7 @@ def test_pictures_come_once_in_a_period_to_who_knows_the_password(
     secret.write_text("s3cret\n")
     found = frames(camera.address + path, 5, username="me", password_file=str(secret))
     apart = np.diff([frame.media_time_s for frame in found])
-    assert apart.min() > 0.1
+    assert apart.min() > 0.04  # of 0.2: after a late one the next is early; the camera itself has one each 0.025 s
     assert apart.mean() == pytest.approx(0.2, abs=0.1)
     assert found[0].image.shape == (48, 64, 3)
     assert abs(found[-1].captured_at.timestamp() - time.time()) < 5
