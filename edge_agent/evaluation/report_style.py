@@ -61,6 +61,9 @@ LEGEND = """<svg width="0" height="0" style="position:absolute"><defs>
 <span><i style="background:#2e7d32"></i>incident, found</span>
 <span><i style="background:#c62828"></i>false</span>
 <span><i style="background:#ef6c00"></i>duplicate</span>
+<span><i style="background:#1565c0;height:2px;vertical-align:middle"></i>true clear width</span>
+<span><i style="background:#ef6c00;height:2px;vertical-align:middle"></i>measured (a gap: unknown)</span>
+<span><i style="border-top:2px dashed #c62828;height:0;vertical-align:middle"></i>limits of width</span>
 <span><i style="background:#37474f"></i>camera cannot tell</span>
 <span><i style="background:repeating-linear-gradient(45deg,#b0bec5 0 2px,#eceff1 2px 6px)"></i>no frames</span>
 </div>"""

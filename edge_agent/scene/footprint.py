@@ -143,7 +143,8 @@ class Contours:
             cv2.INTER_LINEAR,
             borderValue=0,
         )
-        return np.asarray(found, np.float64).mean(axis=1)
+        strength: Array = np.asarray(found, np.float64).mean(axis=1)
+        return strength
 
 
 @dataclass(frozen=True, slots=True, eq=False)

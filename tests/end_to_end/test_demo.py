@@ -61,7 +61,9 @@ def test_the_demo_shows_the_parked_car_and_the_narrowed_footbridge_once_each(tmp
         opened = re.findall(rf"^footbridge +{TIME}  opened  passage {kind} in deck", done.stdout, re.MULTILINE)
         closed = re.findall(rf"^footbridge +{TIME}  closed  passage {kind}: cleared$", done.stdout, re.MULTILINE)
         assert len(opened) == len(closed) == 1, done.stdout
-        assert from_s - 2 <= float(opened[0]) <= from_s + 6
+        # Who puts the boxes down hides their place for some four seconds before, and what comes unseen is dated to the
+        # middle of the time in which its place was hidden: two seconds too early, and a frame.
+        assert from_s - 2 - 1 <= float(opened[0]) <= from_s + 6
         assert to_s - 2 <= float(closed[0]) <= to_s + 12
 
     store = Store(out / "clearway.sqlite")

@@ -53,6 +53,8 @@ def test_the_report_is_written(played: Result, suite: Path) -> None:
     page = (suite.parent / "report.html").read_text()
     assert "P1_kerb_parking" in page
     assert "data:image/jpeg" in page
+    assert "true clear width" in page
+    assert "measured (a gap: unknown)" in page
 
 
 def test_a_suite_that_allows_it_may_skip_but_not_everything(suite: Path, tmp_path: Path) -> None:
