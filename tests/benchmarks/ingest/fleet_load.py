@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
+import resource
 import sys
 import time
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any
 
 import grpc
 from clearway.v1 import camera_pb2, ingest_pb2, scene_pb2
+
+from edge_agent.backoff import Backoff
 
 METHOD = "/clearway.v1.IngestService/Connect"
 OPTIONS = (
@@ -41,6 +45,12 @@ def heartbeat(number: int) -> bytes:
     return bytes(request.SerializeToString())
 
 
+AT_ONCE = asyncio.Semaphore(256)
+"""Handshakes that this process has under way: it has one processor, and more would only wait in it and time out."""
+MOST_MEMORY_BYTES = 6 << 30
+"""A load generator that goes wrong must not take the machine with it."""
+
+
 class Box:
     """One agent."""
 
@@ -50,23 +60,28 @@ class Box:
         self._call: Any = None
 
     async def connect(self) -> None:
-        """Connect anew, until welcomed."""
-        while True:
+        """Connect anew, until welcomed; after a failure wait as agents do, and never in step with others."""
+        backoff = Backoff(1.0, 60.0, random.uniform)
+        while not await self._welcomed():
+            await asyncio.sleep(backoff.next_s())
+
+    async def _welcomed(self) -> bool:
+        async with AT_ONCE:
             if self._channel is not None:
                 await self._channel.close()
             self._channel = grpc.aio.secure_channel(self._address, self._credentials, options=OPTIONS)
-            self._call = self._channel.stream_stream(
-                METHOD, response_deserializer=ingest_pb2.ConnectResponse.FromString
-            )()
+            method = self._channel.stream_stream(METHOD, response_deserializer=ingest_pb2.ConnectResponse.FromString)
+            self._call = method()
             hello = ingest_pb2.ConnectRequest()
             hello.hello.agent_id, hello.hello.epoch = self._name, self._name.encode().ljust(16, b".")[:16]
             hello.hello.lowest_unacked_seq = hello.hello.next_seq = 1
             try:
-                await self._call.write(hello.SerializeToString())
-                if (await self._call.read()).WhichOneof("message") == "welcome":
-                    return
-            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                await asyncio.sleep(1.0)
+                async with asyncio.timeout(30.0):
+                    await self._call.write(hello.SerializeToString())
+                    answer = await self._call.read()
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
+                return False
+            return answer is not grpc.aio.EOF and answer.WhichOneof("message") == "welcome"
 
     async def say(self, message: bytes) -> None:
         """Send a message."""
@@ -136,6 +151,7 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--interval-s", type=float, default=10.0)
     given = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     asyncio.run(
         main(
             given.address,
