@@ -1,6 +1,7 @@
 """Do two replays say the same? python same_events.py ONE.jsonl OTHER.jsonl
 
-Processors round differently in the last place: boxes may differ by a pixel, everything else must be the same.
+Processors round differently in the last place: boxes may differ by a pixel, and so do the ids that are derived from
+them; everything else must be the same.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def main() -> None:
         raise SystemExit(f"{len(one)} and {len(other)} events")
     for left, right in zip(one, other, strict=True):
         boxes = left.pop("box") or (), right.pop("box") or ()
+        del left["incident_id"], right["incident_id"]
         if left != right or any(abs(a - b) > _BOX_PX for a, b in zip(*boxes, strict=True)):
             raise SystemExit(f"different events:\n{left}\n{right}")
     print(f"{len(one)} events, the same on both machines")
