@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -221,7 +222,11 @@ def test_nothing_that_was_shown_falls_when_the_aggregator_is_killed(run: Run, pr
                 await agent.heartbeat(beat(seconds))
                 await agent.batch(4)
                 await agent.ack_through(3)
+            for _ in range(100):  # until a refresh has come
                 before = counters(samples(scrape(process.metrics)))
+                if total(before, "clearway_street_incidents_opened_total") == 2:
+                    break
+                await asyncio.sleep(0.1)
             process.kill()
             process.start()
             after = counters(samples(scrape(process.metrics)))

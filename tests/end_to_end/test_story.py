@@ -135,7 +135,7 @@ def test_a_blocked_bridge_is_told_cleared_and_scored_and_a_dead_agent_has_no_sco
     truly_s = true.to_s - true.from_s - LIMIT_S
     scores = until(lambda: server.values(f"{SCORE} < 99"), "the score has moved")
     judged_s = server.values(f"clearway:street_judged:seconds_1d{{{STREET}}}")[0]
-    assert judged_s > 70
+    assert judged_s > 45  # it plays fast, and its last seconds may not be scraped yet
     assert score(judged_s, truly_s + SURE_S) - 1 <= scores[0] <= score(judged_s, truly_s - SURE_S) + 1
     assert server.values(COVERAGE)[0] > 0.9
     assert story.manager.states("ClearwayAgentSilent") == []
