@@ -195,7 +195,7 @@ class SceneMemory:
             self._count(place, found, now)
             place.part_of_known = place.part_of_known or self._arrivals.part_of_known(place, self.places)
             place.broken = False
-            place.picture = now.picture(place.box)
+            place.show(now.picture(place.box), now.at_s)
             return True
         self._observed(place, similarity, now)
         self._count(place, found, now)
@@ -217,7 +217,7 @@ class SceneMemory:
             similarity >= rules.renewing_appearance and now.at_s - place.pictured_s >= renew_s
         )
         if place.picture is None or (due and now.quiet(place, rules)):
-            place.picture, place.pictured_s = now.picture(place.box), now.at_s
+            place.show(now.picture(place.box), now.at_s)
         return True
 
     def _count(self, place: Place, found: int, now: Now) -> None:
@@ -313,7 +313,8 @@ class SceneMemory:
         rival.misses, rival.best_score = 0, max(rival.best_score, place.best_score)
         if iou_of(place.box, rival.box) >= self._rules.same_thing_iou:
             rival.box, rival.broken = place.box, False
-            rival.picture, rival.pictured_s, rival.likeness_s = now.picture(rival.box), now.at_s, now.at_s
+            rival.show(now.picture(rival.box), now.at_s)
+            rival.likeness_s = now.at_s
 
     def _take_over_parts(self, place: Place) -> list[Stay]:
         """What came to rest together with ``place`` was a part of it: the whole goes on under the first one's id."""
@@ -349,8 +350,8 @@ class SceneMemory:
         seen = [sighting for sighting in since if sighting.box is not None]
         place.detected_share = len(seen) / max(len(since), 1)
         place.open_start = self.started_s is not None and start_s - self.started_s <= 1.5 * self._period_s
-        place.picture = now.picture(place.box)
-        place.pictured_s, place.steady_since_s = now.at_s, start_s
+        place.show(now.picture(place.box), now.at_s)
+        place.steady_since_s = start_s
         place.sightings.clear()
 
     def _identify(self, place: Place, now: Now) -> str:
@@ -377,8 +378,8 @@ class SceneMemory:
                 first_seen_s=now.at_s,
                 last_observed_s=now.at_s,
                 open_start=False,
-                picture=now.picture(now.box(index)),
             )
+            place.show(now.picture(place.box), now.at_s)
             place.sightings.append(Sighting(now.at_s, now.box(index), now.score(index), 0.0, StayState.OBSERVED))
             self._count(place, index, now)
             place.part_of_known = self._arrivals.part_of_known(place, self.places)

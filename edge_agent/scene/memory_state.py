@@ -12,7 +12,7 @@ import numpy as np
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.appearance import Picture
 from edge_agent.scene.place import HISTORY, Place, Sighting
-from edge_agent.scene.stay import StayState
+from edge_agent.scene.stay import Box, StayState
 
 _PLAIN = (
     "stay_id",
@@ -45,6 +45,7 @@ def dump_place(place: Place) -> dict[str, Any]:
     return {
         **{name: getattr(place, name) for name in _PLAIN},
         "box": list(place.box),
+        "pictured_box": None if place.pictured_box is None else list(place.pictured_box),
         "state": place.state.value,
         "votes": place.votes,
         "group_votes": {group.value: votes for group, votes in place.group_votes.items()},
@@ -62,12 +63,11 @@ def load_place(state: dict[str, Any]) -> Place:
 
 
 def _load_place(state: dict[str, Any]) -> Place:
-    box = tuple(float(side) for side in state["box"])
-    if len(box) != 4:
-        raise ValueError(f"a box has four sides, not {len(box)}")
+    pictured_box = state.get("pictured_box")  # it was not always kept
     place = Place(
         stay_id=str(state["stay_id"]),
-        box=(box[0], box[1], box[2], box[3]),
+        box=_box(state["box"]),
+        pictured_box=None if pictured_box is None else _box(pictured_box),
         from_s=float(state["from_s"]),
         last_observed_s=float(state["last_observed_s"]),
         open_start=bool(state["open_start"]),
@@ -86,6 +86,13 @@ def _load_place(state: dict[str, Any]) -> Place:
     )
     place.picture = _load_picture(state["picture"])
     return place
+
+
+def _box(sides: Any) -> Box:
+    box = tuple(float(side) for side in sides)
+    if len(box) != 4:
+        raise ValueError(f"a box has four sides, not {len(box)}")
+    return box[0], box[1], box[2], box[3]
 
 
 def _like(default: Any, value: Any, name: str) -> Any:

@@ -53,7 +53,7 @@ class Now:
         return self.table.picture(box)
 
     def similarity(self, place: Place) -> float:
-        return 0.0 if place.picture is None else self.table.similarity(place.picture, place.box)
+        return 0.0 if place.picture is None else self.table.similarity(place.picture, place.pictured_box or place.box)
 
     def looks_other(self, place: Place, found: int, rules: MemoryRules) -> bool:
         """True if the candidate's last picture does not fit where it is detected now."""

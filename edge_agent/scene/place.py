@@ -43,6 +43,8 @@ class Place:
     group_votes: dict[ClassGroup, float] = field(default_factory=dict)
     sightings: deque[Sighting] = field(default_factory=lambda: deque(maxlen=HISTORY))
     picture: Picture | None = None
+    pictured_box: Box | None = None
+    """Where the picture was taken: ``box`` follows the detector, and the picture fits at its own place alone."""
     pictured_s: float = 0.0
     best_score: float = 0.0
     score: float = 0.0
@@ -90,6 +92,10 @@ class Place:
         self.group_votes[group] = self.group_votes.get(group, 0.0) + score
         if len(self.votes) > CLASSES_KEPT:
             del self.votes[min(self.votes, key=lambda name: self.votes[name])]
+
+    def show(self, picture: Picture | None, at_s: float) -> None:
+        """Remember ``picture``, which was taken at ``box``."""
+        self.picture, self.pictured_box, self.pictured_s = picture, self.box, at_s
 
     def rest_from(self, rules: MemoryRules) -> float | None:
         """Since when it has kept its place, or None if it has not."""

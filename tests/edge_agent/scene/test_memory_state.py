@@ -60,6 +60,7 @@ def test_keeping_it_twice_changes_nothing_more() -> None:
     [
         {"box": [1, 2, 3]},
         {"box": None},
+        {"pictured_box": [1, 2]},
         {"state": "asleep"},
         {"group_votes": {"spaceship": 1.0}},
         {"votes": None},
@@ -82,10 +83,16 @@ def test_damaged_state_is_refused(damage: dict[str, Any]) -> None:
 
 def test_state_without_a_field_is_refused() -> None:
     whole = dump_place(remembered()[0])
-    for name in whole:
+    for name in whole.keys() - {"pictured_box"}:
         state = {other: value for other, value in whole.items() if other != name}
         with pytest.raises(KeyError):
             load_place(state)
+
+
+def test_a_place_kept_before_its_picture_had_a_box_of_its_own_can_be_read() -> None:
+    state = dump_place(remembered()[0])
+    del state["pictured_box"]
+    assert load_place(state).pictured_box is None
 
 
 def test_a_place_is_small_enough_to_keep_hundreds() -> None:

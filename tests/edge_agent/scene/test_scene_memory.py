@@ -82,6 +82,19 @@ def test_a_car_that_the_detector_loses_for_good_is_kept_by_its_looks() -> None:
     assert stay.last_observed_s == 300
 
 
+def test_boxes_that_wander_over_a_car_do_not_spoil_its_looks() -> None:
+    frame = Street(()).frame(0)
+    speckled = np.random.default_rng(5).integers(0, 255, frame.image.shape, np.uint8)
+    memory = SceneMemory("gate", 1.0)
+    for at_s in range(60):
+        box = np.array([[80.0, 60.0, 160.0, 110.0]], np.float32) + 0.6 * at_s
+        car = Detections(box, np.array([0.6], np.float32), ("car",), (ClassGroup.VEHICLE,))
+        seen = car if at_s < 18 else Detections.empty()
+        stays = memory.observe(replace(frame, image=speckled, media_time_s=float(at_s)), SEEING, seen)
+    assert [(stay.state, stay.from_s, stay.last_observed_s) for stay in stays] == [(StayState.OBSERVED, 0.0, 59.0)]
+    assert stays[0].box[0] > 83, "its own box has followed the detector"
+
+
 def test_looks_alone_never_create_a_stay() -> None:
     street = Street((standing("car", 100, 110, 5, 400),), Eye(blind_to={"car": 7.0}))
     assert watch(street, steps(0, 120)).stays() == []
