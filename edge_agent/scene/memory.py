@@ -309,7 +309,9 @@ class SceneMemory:
     def _go_on_as(self, rival: Place, place: Place, now: Now) -> None:
         """The candidate's place looked as it does when the rival was last observed: it is the rival, seen anew."""
         self.places.remove(place)
-        self._observed(rival, 1.0, now)
+        if rival.last_observed_s < now.at_s:
+            rival.pending_s = max(rival.pending_s - now.elapsed_s, 0.0)  # as missed it was counted before
+            self._observed(rival, 1.0, now)
         rival.misses, rival.best_score = 0, max(rival.best_score, place.best_score)
         if iou_of(place.box, rival.box) >= self._rules.same_thing_iou:
             rival.box, rival.broken = place.box, False
@@ -342,8 +344,9 @@ class SceneMemory:
         since = [sighting for sighting in place.sightings if sighting.at_s > start_s]
         place.standing = True
         place.from_s = start_s
-        place.observed_s = sum(s.elapsed_s for s in since if s.state is StayState.OBSERVED)
-        place.occluded_s = sum(s.elapsed_s for s in since if s.state is StayState.OCCLUDED)
+        counted = [sighting for sighting in since if sighting.at_s > place.first_seen_s]  # else it was looked back upon
+        place.observed_s = sum(s.elapsed_s for s in counted if s.state is StayState.OBSERVED)
+        place.occluded_s = sum(s.elapsed_s for s in counted if s.state is StayState.OCCLUDED)
         place.observed_s += self._arrivals.watched_s(start_s, place.first_seen_s, self.gap_s)  # it looked the same
         place.unknown_s = max(now.at_s - start_s - place.observed_s - place.occluded_s, 0.0)
         place.stay_id = self._identify(place, now)

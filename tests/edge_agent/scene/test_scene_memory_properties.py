@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.detection.detections import ClassGroup, Detections
@@ -115,6 +115,7 @@ def test_gaps_are_unknown_time_and_end_nothing_by_themselves(eye: Eye, gaps: lis
 
 
 @SLOW
+@example(Eye(miss=0.4, jitter_px=0.0, swap=0.0, seed=640), [])  # a candidate that began anew, and was looked back upon
 @given(eyes, st.lists(st.tuples(st.integers(0, LAST_S), st.integers(1, 25)), max_size=3))
 def test_nothing_ends_while_the_camera_cannot_tell(eye: Eye, blindness: list[tuple[int, int]]) -> None:
     def view(at_s: float) -> View:
