@@ -286,7 +286,7 @@ class LiveSource:
             self._log.info("source_connected", times=self._connections, sub_stream=self._sub_stream)
             for shot in stream.shots(self._stop):
                 self._hardware = stream.hardware
-                self._waiting_s = time.monotonic()
+                self._waiting_s = self._alive_s = time.monotonic()
                 if not self._newest.put(shot):
                     self._reading.counts.frames_late += 1
                 yield shot

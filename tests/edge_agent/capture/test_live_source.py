@@ -128,6 +128,19 @@ def test_a_fault_in_a_library_ends_no_camera(
     assert source.take() is not None
 
 
+def test_a_thread_that_gets_pictures_gives_a_sign_of_life_with_each(run: Callable[[LiveSource], LiveSource]) -> None:
+    """On one connection that never ends: a camera that works for hours must not be taken for one that hangs."""
+    source = run(source_of(Scripted([shot() for _ in range(400)])))
+    assert source.wait(5)
+    silent_s = []
+    began_s = time.monotonic()
+    while time.monotonic() < began_s + 2.0:
+        silent_s.append(source.reader_silent_s())
+        time.sleep(0.05)
+    assert source.status().reconnects == 0
+    assert max(silent_s) < 1.5
+
+
 def test_pictures_of_another_size_are_scaled_to_the_first(run: Callable[[LiveSource], LiveSource]) -> None:
     source = source_of(Scripted([shot(size=(64, 48)), shot(size=(128, 96))]))
     sizes = []
