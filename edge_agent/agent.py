@@ -12,23 +12,23 @@ from clearway.v1 import ingest_pb2
 
 from edge_agent import __version__, wire
 from edge_agent.assembly import Site, load_detectors
-from edge_agent.box import read_box
 from edge_agent.camera_runner import CameraRunner, Pace
-from edge_agent.certificate_keeper import keeper_for
 from edge_agent.config import AgentConfig, CameraConfig
 from edge_agent.emission import Emission
-from edge_agent.evidence_store import EvidenceStore
-from edge_agent.evidence_upload import EvidenceUpload
-from edge_agent.lifetime import QUEUE_SILENT_S, UPLINK_SILENT_S, Lifetime, Pulse, Vital
-from edge_agent.outbox import Outbox
-from edge_agent.reload import all_again, check_reload
-from edge_agent.removed_cameras import retire, state_file_of
-from edge_agent.service_manager import ServiceManager
+from edge_agent.evidence.store import EvidenceStore
+from edge_agent.identity.certificate_keeper import keeper_for
+from edge_agent.lifetime.box import read_box
+from edge_agent.lifetime.lifetime import QUEUE_SILENT_S, UPLINK_SILENT_S, Lifetime, Pulse, Vital
+from edge_agent.lifetime.reload import all_again, check_reload
+from edge_agent.lifetime.removed_cameras import retire, state_file_of
+from edge_agent.lifetime.service_manager import ServiceManager
+from edge_agent.lifetime.supervisor import Supervisor
+from edge_agent.outbox.outbox import Outbox
 from edge_agent.status import AgentSnapshot, BuildInfo, LifetimeStatus
 from edge_agent.status_server import StatusServer
-from edge_agent.supervisor import Supervisor
 from edge_agent.turns import Turns, share_out
-from edge_agent.uplink import Uplink, versions
+from edge_agent.uplink.evidence_upload import EvidenceUpload
+from edge_agent.uplink.uplink import Uplink, versions
 
 FLUSH_S = 10.0
 """Longest that a stopping agent waits for the aggregator to take what is queued; the rest waits on the disk."""

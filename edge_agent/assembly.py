@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edge_agent.capture.frame import Source, SourceInfo
 from edge_agent.capture.open_source import open_recording, probe_source
+from edge_agent.capture.source import Source, SourceInfo
 from edge_agent.config import (
     AgentConfig,
     CameraConfig,
@@ -22,11 +22,11 @@ from edge_agent.detection.detections import ClassGroup
 from edge_agent.detection.detector import Detector, load_detector
 from edge_agent.detection.model_card import ModelCard, find_card
 from edge_agent.detection.windows import plan_windows
-from edge_agent.evidence import EvidenceRecorder
-from edge_agent.evidence_store import EvidenceStore
+from edge_agent.evidence.evidence import EvidenceRecorder
+from edge_agent.evidence.pictures import IncidentPictures
+from edge_agent.evidence.store import EvidenceStore
 from edge_agent.incidents import IncidentBook
 from edge_agent.ledger import Ledger
-from edge_agent.pictures import IncidentPictures
 from edge_agent.pipeline import KeepingJudge, Meter, Parts, Pipeline
 from edge_agent.scenarios.parking import ParkingJudge
 from edge_agent.scenarios.passage import RULES as PASSAGE_RULES

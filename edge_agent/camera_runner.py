@@ -13,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from edge_agent.assembly import Site, build_pipeline
-from edge_agent.capture.frame import Frame, Source, SourceError
+from edge_agent.capture.frame import Frame
 from edge_agent.capture.live import LiveSource
 from edge_agent.capture.open_source import open_source
+from edge_agent.capture.source import Source, SourceError
 from edge_agent.config import CameraConfig, ConfigError, PassageZone
 from edge_agent.detection.detector import Detector
 from edge_agent.incident_event import IncidentEvent, IncidentPhase
+from edge_agent.lifetime.progress import AbandonedError, Progress, Step
 from edge_agent.pipeline import Observation, Pipeline
-from edge_agent.progress import AbandonedError, Progress, Step
 from edge_agent.scenarios.finding import Scenario
 from edge_agent.scene.camera_state import CameraState, CameraStateChange
 from edge_agent.state_file import StateFile

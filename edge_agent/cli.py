@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 from edge_agent import __version__
-from edge_agent.calibrate_command import calibrate
-from edge_agent.check_command import check
+from edge_agent.commands.calibrate import calibrate
+from edge_agent.commands.check import check
+from edge_agent.commands.discover import discover
+from edge_agent.commands.enroll import enroll
+from edge_agent.commands.replay import replay
+from edge_agent.commands.run import run
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.commands import models
-from edge_agent.discover_command import discover
-from edge_agent.enroll_command import enroll
 from edge_agent.evaluation.commands import evaluate
-from edge_agent.replay_command import replay
-from edge_agent.run_command import run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

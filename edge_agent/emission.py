@@ -11,7 +11,7 @@ import structlog
 from edge_agent import wire
 from edge_agent.camera_runner import CameraRunner, change_time, said
 from edge_agent.incident_event import IncidentEvent
-from edge_agent.outbox import EventKind, Outbox
+from edge_agent.outbox.outbox import EventKind, Outbox
 from edge_agent.pipeline import Observation
 
 

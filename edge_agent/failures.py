@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.model_card import ModelError
-from edge_agent.outbox import OutboxError
+from edge_agent.outbox.outbox import OutboxError
 
 FAILED, WRONG_USE = 1, 2
 

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from edge_agent.capture.frame import CaptureStatus
+from edge_agent.capture.capture_status import CaptureStatus
 from edge_agent.status import AgentSnapshot, CameraActivity, ZoneStatus
-from edge_agent.uplink_state import UplinkState
+from edge_agent.uplink.state import UplinkState
 
 MAIN_SILENT_S = 30.0
 """Longest without a look by the main thread, which looks twice a second; changing cameras may take half of this."""

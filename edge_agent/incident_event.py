@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.evidence_reference import EvidenceReference
+from edge_agent.evidence.reference import EvidenceReference
 from edge_agent.scenarios.finding import ClearWidth, FindingKind, Scenario
 from edge_agent.scene.stay import Box, Dwell
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.evidence_reference import EvidenceReference
+from edge_agent.evidence.reference import EvidenceReference
 from edge_agent.incident_event import CloseReason, IncidentEvent, IncidentPhase, Severity
 from edge_agent.scenarios.finding import Finding, FindingKind, FindingState, Scenario
 from edge_agent.scenarios.moment import Moment

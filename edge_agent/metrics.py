@@ -14,14 +14,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from edge_agent.box import BoxReading
 from edge_agent.camera_metrics import MAX_CAMERAS, PREFIX, of_cameras, of_looks, of_sources, of_zones
-from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.health import troubles
-from edge_agent.queue_status import QueueStatus
+from edge_agent.lifetime.box import BoxReading
+from edge_agent.outbox.queue_status import QueueStatus
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.status import AgentSnapshot, LifetimeStatus
-from edge_agent.uplink_state import UplinkState, UplinkStatus
+from edge_agent.uplink.evidence_upload_status import EvidenceUploadStatus
+from edge_agent.uplink.state import UplinkState, UplinkStatus
 
 __all__ = ["PREFIX", "AgentCollector"]
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edge_agent.assembly import Site, build_pipeline
-from edge_agent.capture.frame import Frame, Source
+from edge_agent.capture.frame import Frame
+from edge_agent.capture.source import Source
 from edge_agent.config import CameraConfig
 from edge_agent.detection.detector import Detector
 from edge_agent.incident_event import IncidentEvent

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from edge_agent.box import BoxReading
-from edge_agent.capture.frame import CaptureStatus
-from edge_agent.evidence_upload_status import EvidenceUploadStatus
+from edge_agent.capture.capture_status import CaptureStatus
 from edge_agent.incident_event import IncidentPhase
-from edge_agent.queue_status import QueueStatus
+from edge_agent.lifetime.box import BoxReading
+from edge_agent.outbox.queue_status import QueueStatus
 from edge_agent.scenarios.finding import ClearWidth, Finding, Scenario
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.scene.stay import Stay
 from edge_agent.turns import TurnCounts
-from edge_agent.uplink_state import UplinkStatus
+from edge_agent.uplink.evidence_upload_status import EvidenceUploadStatus
+from edge_agent.uplink.state import UplinkStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from clearway.v1 import camera_pb2, incident_pb2, ingest_pb2, scene_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from edge_agent.evidence_reference import EvidenceReference
-from edge_agent.gap import Gap, GapReason
+from edge_agent.evidence.reference import EvidenceReference
 from edge_agent.incident_event import IncidentEvent
-from edge_agent.queue_status import QueueStatus
+from edge_agent.outbox.gap import Gap, GapReason
+from edge_agent.outbox.queue_status import QueueStatus
 from edge_agent.scenarios.finding import ClearWidth, Finding, FindingState
 from edge_agent.scene.camera_state import CameraStateChange
 from edge_agent.scene.stay import Box, Dwell, Stay

@@ -17,9 +17,9 @@ from aggregator.catalogue import CATALOGUE, Family, Kind, Scope
 from aggregator.config import MetricsConfig
 from aggregator.metrics import Metrics
 from edge_agent.capture.source_kind import SourceKind
-from edge_agent.latency import Latencies, LatencyHistogram
 from edge_agent.metrics import AgentCollector
 from edge_agent.status import AgentSnapshot
+from edge_agent.uplink.latency import Latencies, LatencyHistogram
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/metrics.md"
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from edge_agent.capture.frame import SourceError
 from edge_agent.capture.open_source import open_source
+from edge_agent.capture.source import SourceError
 from edge_agent.config import AgentConfig, CameraConfig, ConfigError, load_config
 
 HERE = Path(__file__).resolve().parent

@@ -27,7 +27,7 @@ from rich.console import Console
 from screen import incident_table, screen
 from what_is_known import Known, Lookout
 
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 from edge_agent.config import AgentConfig, ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent

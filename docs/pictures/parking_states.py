@@ -11,9 +11,9 @@ import numpy as np
 from edge_agent.capture.frame import Image
 from edge_agent.capture.open_source import open_source
 from edge_agent.config import ParkingZone
-from edge_agent.drawing import AMBER, CYAN, GREEN, INK, RED, VIOLET, WHITE, box_outline, label, outline
 from edge_agent.evaluation.agent_player import AgentPlayer
 from edge_agent.evaluation.suite import load_suite
+from edge_agent.evidence.drawing import AMBER, CYAN, GREEN, INK, RED, VIOLET, WHITE, box_outline, label, outline
 from edge_agent.pipeline import Observation
 from edge_agent.scenarios.finding import FindingState
 from edge_agent.scenarios.ground_contact import CORNER_SHARE, FOOT_SHARE

@@ -12,14 +12,15 @@ from threading import Event
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from edge_agent.capture.capture_status import CaptureCounts
 from edge_agent.capture.decode_plan import DecodeMode, DecodePlan
 from edge_agent.capture.decoder import DecodedPicture, Decoder, KeyPicture
-from edge_agent.capture.frame import CaptureCounts, SourceError
 from edge_agent.capture.live_clock import LiveClock
 from edge_agent.capture.live_sampling import LiveSampling
 from edge_agent.capture.meter import RateMeter
 from edge_agent.capture.packets import USUAL_FPS, Packets, VideoPacket, sent_at
 from edge_agent.capture.shot import BrokenPictureError, Shot
+from edge_agent.capture.source import SourceError
 
 _UNDUE_INTERVALS = 1.5
 """A packet so many frame intervals before the due time may be the first after it: cameras jitter."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TypeVar
 
-from edge_agent.capture.frame import CaptureCounts
+from edge_agent.capture.capture_status import CaptureCounts
 
 Picture = TypeVar("Picture")
 

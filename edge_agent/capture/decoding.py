@@ -12,8 +12,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from edge_agent.capture.capture_status import CaptureCounts
 from edge_agent.capture.clock import MediaClock
-from edge_agent.capture.frame import CaptureCounts
 from edge_agent.capture.sampling import Sampling
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"

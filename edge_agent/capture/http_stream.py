@@ -13,13 +13,15 @@ from threading import Event
 import cv2
 import numpy as np
 
+from edge_agent.capture.capture_status import CaptureCounts
 from edge_agent.capture.credentials import Credentials, RefusedError, without_user
-from edge_agent.capture.frame import CaptureCounts, Image, SourceError
+from edge_agent.capture.frame import Image
 from edge_agent.capture.live_clock import LiveClock
 from edge_agent.capture.live_sampling import LiveSampling
 from edge_agent.capture.meter import RateMeter
 from edge_agent.capture.multipart import Part, Parts
 from edge_agent.capture.shot import BrokenPictureError, Shot
+from edge_agent.capture.source import SourceError
 from edge_agent.redaction import redacted, shown_address
 from edge_agent.stream_config import StreamConfig
 

@@ -12,17 +12,19 @@ from datetime import UTC, datetime, timedelta
 import cv2
 import structlog
 
-from edge_agent.backoff import Backoff
+from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
 from edge_agent.capture.credentials import RefusedError
 from edge_agent.capture.decode_plan import DecodePlan
-from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Image, SourceError, SourceInfo
+from edge_agent.capture.frame import Frame, Image
 from edge_agent.capture.live_clock import LiveClock
 from edge_agent.capture.live_sampling import LiveSampling
 from edge_agent.capture.meter import RateMeter
 from edge_agent.capture.newest import Newest
 from edge_agent.capture.shot import BrokenPictureError, LiveStream, Shot
+from edge_agent.capture.source import SourceError, SourceInfo
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.redaction import redacted
+from edge_agent.uplink.backoff import Backoff
 
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 4.0
 """Attempts to connect begin at most so far apart, at first and after many failures (an attempt that hangs until its

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.capture.frame import CaptureCounts
+from edge_agent.capture.capture_status import CaptureCounts
 
 _EARLY_S = 1.0
 """A picture cannot arrive before it was taken: one that is this much ahead of all before it has a clock that leapt."""

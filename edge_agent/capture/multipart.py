@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 
 _MAX_HEADER_BYTES = 16 * 1024
 

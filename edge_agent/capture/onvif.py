@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from edge_agent.capture.credentials import Credentials, RefusedError
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 from edge_agent.capture.ws_discovery import local, parsed, text_of
 from edge_agent.redaction import shown_address
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from edge_agent.capture.av_stream import AvStream
 from edge_agent.capture.credentials import credentials_of
 from edge_agent.capture.decode_plan import DecodeMode, DecodePlan
-from edge_agent.capture.frame import Source, SourceError, SourceInfo
 from edge_agent.capture.http_stream import HttpStream
 from edge_agent.capture.live import LiveSource, Reading
 from edge_agent.capture.open_stream import open_device, open_rtsp, video_of, why
 from edge_agent.capture.packets import live_packets, looped_packets
 from edge_agent.capture.shot import LiveStream
+from edge_agent.capture.source import Source, SourceError, SourceInfo
 from edge_agent.capture.source_kind import SourceKind, kind_of
 from edge_agent.capture.stills import StillsSource
 from edge_agent.capture.video import VideoSource, open_video

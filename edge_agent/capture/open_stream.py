@@ -13,7 +13,7 @@ from av.error import ExitError, FFmpegError, HTTPForbiddenError, HTTPNotFoundErr
 from av.video.stream import VideoStream
 
 from edge_agent.capture.credentials import Credentials, RefusedError, with_user
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 from edge_agent.redaction import redacted, shown_address
 from edge_agent.stream_config import StreamConfig
 

@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 Timed: TypeAlias = tuple[float | None, VideoPacket]

@@ -13,8 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Image, SourceError, SourceInfo
+from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
+from edge_agent.capture.frame import Frame, Image
 from edge_agent.capture.sampling import Sampling
+from edge_agent.capture.source import SourceError, SourceInfo
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.capture.video import UNKNOWN_START
 

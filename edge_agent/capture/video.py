@@ -15,10 +15,12 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
 from edge_agent.capture.clock import MediaClock
 from edge_agent.capture.decoding import Decoding
-from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Image, SourceError, SourceInfo
+from edge_agent.capture.frame import Frame, Image
 from edge_agent.capture.sampling import Sampling
+from edge_agent.capture.source import SourceError, SourceInfo
 from edge_agent.capture.source_kind import SourceKind
 
 UNKNOWN_START = datetime(1970, 1, 1, tzinfo=UTC)

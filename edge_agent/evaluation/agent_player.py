@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.assembly import Site, card_of, check_camera, check_classes
-from edge_agent.capture.frame import Source, SourceError
+from edge_agent.capture.source import Source, SourceError
 from edge_agent.config import CameraConfig, SiteConfig
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.detector import Detector, load_detector

@@ -10,8 +10,8 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any, Protocol
 
-from edge_agent.capture.frame import Source, SourceError
 from edge_agent.capture.open_source import open_recording
+from edge_agent.capture.source import Source, SourceError
 from edge_agent.config import CameraConfig, PassageZone, SiteConfig
 from edge_agent.evaluation.alarm import Alarm, gather
 from edge_agent.evaluation.clip_run import ClipRun, NoFramesError, Watch, record

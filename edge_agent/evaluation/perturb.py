@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Image, Source, SourceInfo
+from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
+from edge_agent.capture.frame import Frame, Image
+from edge_agent.capture.source import Source, SourceInfo
 from edge_agent.detection.detections import Detections
 from edge_agent.pipeline import Looker, Pipeline
 from edge_agent.scene.stay import Box

@@ -29,8 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_agent.assembly import card_of
-from edge_agent.capture.frame import SourceError
 from edge_agent.capture.open_source import open_source
+from edge_agent.capture.source import SourceError
 from edge_agent.config import ParkingZone, SiteConfig
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.detections import ClassGroup, Detections

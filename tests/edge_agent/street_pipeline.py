@@ -16,12 +16,12 @@ from pydantic import TypeAdapter
 from edge_agent.capture.frame import Image
 from edge_agent.config import ParkingZone, SiteConfig
 from edge_agent.detection.detections import Detections
-from edge_agent.evidence import EvidenceRecorder
-from edge_agent.evidence_store import EvidenceStore
+from edge_agent.evidence.evidence import EvidenceRecorder
+from edge_agent.evidence.pictures import IncidentPictures
+from edge_agent.evidence.store import EvidenceStore
 from edge_agent.incident_event import IncidentEvent
 from edge_agent.incidents import IncidentBook
 from edge_agent.ledger import Ledger
-from edge_agent.pictures import IncidentPictures
 from edge_agent.pipeline import Observation, Parts, Pipeline
 from edge_agent.scenarios.parking import ParkingJudge
 from edge_agent.scenarios.schedule import in_force

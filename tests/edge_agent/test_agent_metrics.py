@@ -15,17 +15,15 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge_agent.box import BoxReading
-from edge_agent.capture.frame import CaptureStatus
+from edge_agent.capture.capture_status import CaptureStatus
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config_file import ConfigError
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.evidence_upload_status import EvidenceUploadStatus
 from edge_agent.health import troubles
 from edge_agent.incident_event import IncidentPhase
-from edge_agent.latency import LatencyHistogram
+from edge_agent.lifetime.box import BoxReading
 from edge_agent.metrics import AgentCollector
-from edge_agent.queue_status import QueueStatus
+from edge_agent.outbox.queue_status import QueueStatus
 from edge_agent.scenarios.finding import ClearWidth, Scenario
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.scene.stay import Dwell, Stay, StayState
@@ -43,7 +41,9 @@ from edge_agent.status import (
 )
 from edge_agent.status_server import StatusServer
 from edge_agent.turns import TurnCounts
-from edge_agent.uplink_state import UplinkState, UplinkStatus
+from edge_agent.uplink.evidence_upload_status import EvidenceUploadStatus
+from edge_agent.uplink.latency import LatencyHistogram
+from edge_agent.uplink.state import UplinkState, UplinkStatus
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 

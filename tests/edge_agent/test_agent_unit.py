@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from edge_agent.agent import EVIDENCE_FLUSH_S, FLUSH_S
-from edge_agent.box import GROUP_SHARE, MEMORY_SHARE
+from edge_agent.commands.run import HOPELESS_STOP_S
 from edge_agent.failures import WRONG_USE
 from edge_agent.health import MAIN_SILENT_S
-from edge_agent.lifetime import FEEDS
-from edge_agent.run_command import HOPELESS_STOP_S
-from edge_agent.supervisor import STOP_S
-from edge_agent.uplink_settings import UplinkSettings
+from edge_agent.lifetime.box import GROUP_SHARE, MEMORY_SHARE
+from edge_agent.lifetime.lifetime import FEEDS
+from edge_agent.lifetime.supervisor import STOP_S
+from edge_agent.uplink.settings import UplinkSettings
 
 
 @pytest.fixture(scope="module")

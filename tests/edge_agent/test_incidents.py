@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.evidence_reference import EvidenceMoment, EvidenceReference
+from edge_agent.evidence.reference import EvidenceMoment, EvidenceReference
 from edge_agent.incident_event import CloseReason, IncidentEvent, IncidentPhase, Severity
 from edge_agent.incidents import CRITICAL_AFTER, MAJOR_AFTER, WIDTH_STEP_M, IncidentBook
 from edge_agent.scenarios.finding import ClearWidth, Finding, FindingKind, FindingState, Scenario

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.evidence_reference import EvidenceMoment
-from edge_agent.evidence_store import EvidenceStore
+from edge_agent.evidence.reference import EvidenceMoment
+from edge_agent.evidence.store import EvidenceStore
 from edge_agent.incident_event import CloseReason, IncidentEvent
 from edge_agent.replay import event_json
 from edge_agent.scene.camera_state import CameraState, View

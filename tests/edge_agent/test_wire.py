@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from edge_agent import wire
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.evidence_reference import EvidenceMoment, EvidenceReference
-from edge_agent.gap import Gap, GapReason
+from edge_agent.evidence.reference import EvidenceMoment, EvidenceReference
 from edge_agent.incident_event import CloseReason, IncidentEvent, IncidentPhase, Severity
-from edge_agent.queue_status import QueueStatus
+from edge_agent.outbox.gap import Gap, GapReason
+from edge_agent.outbox.queue_status import QueueStatus
 from edge_agent.scenarios.finding import ClearWidth, Finding, FindingKind, FindingState, Scenario
 from edge_agent.scene.camera_state import CameraState, CameraStateChange
 from edge_agent.scene.stay import Dwell, Stay, StayState

@@ -20,8 +20,8 @@ from aggregator.authority import Authority
 from aggregator.config import AggregatorConfig, LimitsConfig, MetricsConfig, StreamConfig, TlsConfig
 from aggregator.register import Register
 from aggregator.service import Service, open_store
-from edge_agent.enrollment import Token, enroll
-from edge_agent.identity import Identity, new_key
+from edge_agent.identity.enrollment import Token, enroll
+from edge_agent.identity.identity import Identity, new_key
 
 OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
 

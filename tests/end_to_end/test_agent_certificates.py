@@ -15,12 +15,12 @@ from clearway.v1 import ingest_pb2
 from click.testing import CliRunner
 
 from edge_agent import wire
-from edge_agent.certificate_keeper import CertificateKeeper
 from edge_agent.cli import cli
-from edge_agent.enrollment import renew
-from edge_agent.identity import EnrolledIdentity, GivenIdentity, Identity, IdentityError
-from edge_agent.outbox import EventKind, Outbox
-from edge_agent.uplink import Uplink, UplinkSettings, UplinkState
+from edge_agent.identity.certificate_keeper import CertificateKeeper
+from edge_agent.identity.enrollment import renew
+from edge_agent.identity.identity import EnrolledIdentity, GivenIdentity, Identity, IdentityError
+from edge_agent.outbox.outbox import EventKind, Outbox
+from edge_agent.uplink.uplink import Uplink, UplinkSettings, UplinkState
 from tests.end_to_end.identities import TlsAggregator, serving_tls, utc_now
 from tests.end_to_end.running import AGENT, AGGREGATOR, Folder, Store, command, free_port, until
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.outbox import Outbox
+from edge_agent.outbox.outbox import Outbox
 from tests.end_to_end.running import AGENT, DOUBLE, KERB, Folder, Process, command, folder_at, metrics_of, scrape, until
 
 

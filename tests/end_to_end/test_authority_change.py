@@ -16,8 +16,8 @@ from clearway.v1.enrollment_pb2_grpc import EnrollmentServiceServicer, add_Enrol
 from aggregator.authority import Authority, AuthorityError
 from aggregator.authority_change import finish, prepare, switch
 from aggregator.config import TlsConfig
-from edge_agent.enrollment import Token, enroll, renew
-from edge_agent.identity import Identity, IdentityError
+from edge_agent.identity.enrollment import Token, enroll, renew
+from edge_agent.identity.identity import Identity, IdentityError
 from tests.end_to_end.identities import Stream, TlsAggregator, serving_tls, signed_by, utc_now
 
 

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge_agent.evidence_upload import EvidenceUpload
-from edge_agent.evidence_upload_settings import UploadSettings
-from edge_agent.uplink_settings import UplinkSettings
+from edge_agent.uplink.evidence_upload import EvidenceUpload
+from edge_agent.uplink.evidence_upload_settings import UploadSettings
+from edge_agent.uplink.settings import UplinkSettings
 from tests.end_to_end.identities import serving_tls, utc_now
 from tests.end_to_end.running import ENVIRONMENT, Folder, metrics_of, scrape, until
 
@@ -24,8 +24,8 @@ NAME = hashlib.sha256(PICTURE).hexdigest()
 SENDER = """
 import json, sys, time
 from pathlib import Path
-from edge_agent.evidence_upload import EvidenceUpload
-from edge_agent.evidence_upload_settings import UploadSettings
+from edge_agent.uplink.evidence_upload import EvidenceUpload
+from edge_agent.uplink.evidence_upload_settings import UploadSettings
 
 class Stills:
     def path_of(self, sha256): return Path(sys.argv[2]) / sha256

@@ -20,8 +20,8 @@ from structlog.testing import capture_logs
 from aggregator.authority import Authority
 from aggregator.config import AggregatorConfig, TlsConfig
 from aggregator.service import StartError, open_identity
-from edge_agent.enrollment import Token, enroll, renew
-from edge_agent.identity import Identity, IdentityError, new_key
+from edge_agent.identity.enrollment import Token, enroll, renew
+from edge_agent.identity.identity import Identity, IdentityError, new_key
 from tests.end_to_end.identities import OPTIONS, Stream, TlsAggregator, serving_tls, signed_by, utc_now
 
 

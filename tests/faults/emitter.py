@@ -23,8 +23,8 @@ from pathlib import Path
 from clearway.v1 import incident_pb2, ingest_pb2, scene_pb2
 
 from edge_agent import wire
-from edge_agent.outbox import EventKind, Outbox
-from edge_agent.uplink import Uplink, UplinkSettings
+from edge_agent.outbox.outbox import EventKind, Outbox
+from edge_agent.uplink.uplink import Uplink, UplinkSettings
 
 AGENT_ID = "box-1"
 THREADS = 2

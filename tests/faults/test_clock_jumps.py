@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent import wire
-from edge_agent.outbox import EventKind, Outbox
-from edge_agent.queue_batch import FullPolicy
-from edge_agent.uplink import Uplink
+from edge_agent.outbox.outbox import EventKind, Outbox
+from edge_agent.outbox.queue_batch import FullPolicy
+from edge_agent.uplink.uplink import Uplink
 from tests.end_to_end.running import Folder, Process, until
 from tests.faults.emitter import AGENT_ID, QUICK, heartbeat, incident
 from tests.faults.extent import extent

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from aggregator.records import Batch, Opened, Opening, Stored
 from aggregator.store.store import Store
 from aggregator.wire import read_entry
-from edge_agent.outbox import EventKind, Outbox
+from edge_agent.outbox.outbox import EventKind, Outbox
 from tests.aggregator.harness import rows
 from tests.faults.emitter import incident
 from tests.faults.extent import extent

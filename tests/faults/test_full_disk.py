@@ -16,8 +16,8 @@ from clearway.v1 import evidence_pb2
 from clearway.v1.evidence_pb2_grpc import EvidenceServiceStub
 from sqlalchemy.engine import URL, make_url
 
-from edge_agent.evidence_upload import AGENT_ID, EvidenceUpload
-from edge_agent.uplink_settings import UplinkSettings
+from edge_agent.uplink.evidence_upload import AGENT_ID, EvidenceUpload
+from edge_agent.uplink.settings import UplinkSettings
 from tests.aggregator.harness import rows
 from tests.end_to_end.running import AGGREGATOR, Folder, Process, until
 from tests.faults.small_disk import ProcessOn, SmallDisk, small_disk

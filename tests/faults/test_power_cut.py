@@ -21,8 +21,8 @@ from sqlalchemy.engine import make_url
 from aggregator.records import Batch, Opened, Opening, Stored
 from aggregator.store.store import Store
 from aggregator.wire import read_entry
-from edge_agent.outbox import EventKind, Outbox
-from edge_agent.queue_batch import Rejection
+from edge_agent.outbox.outbox import EventKind, Outbox
+from edge_agent.outbox.queue_batch import Rejection
 from tests.aggregator.harness import event
 from tests.faults.extent import extent
 from tests.faults.recorded_disk import RecordedDisk, recorded_disk

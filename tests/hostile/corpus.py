@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clearway.v1 import camera_pb2, enrollment_pb2, evidence_pb2, incident_pb2, ingest_pb2, scene_pb2
 
-from edge_agent.identity import new_key
+from edge_agent.identity.identity import new_key
 from tests.aggregator.harness import OPENED_AT_S, camera_change, event, gap
 
 EPOCH = b"0123456789abcdef"

@@ -12,7 +12,7 @@ import grpc
 from clearway.v1 import ingest_pb2
 from google.protobuf.message import DecodeError
 
-from edge_agent.identity import Identity
+from edge_agent.identity.identity import Identity
 from tests.hostile import corpus
 from tests.hostile.mutation import Mutator
 

@@ -18,7 +18,7 @@ from clearway.v1 import enrollment_pb2
 
 from aggregator.authority import Authority
 from aggregator.register import LOOK_EVERY_S
-from edge_agent.identity import Identity, new_key
+from edge_agent.identity.identity import Identity, new_key
 from tests.end_to_end.identities import signed_by
 from tests.hostile import http2
 from tests.hostile.corpus import batch, hello

@@ -15,8 +15,8 @@ import pytest
 from clearway.v1 import ingest_pb2
 
 from aggregator.config import LimitsConfig
-from edge_agent.outbox import EventKind, Outbox
-from edge_agent.uplink import Uplink, UplinkSettings
+from edge_agent.outbox.outbox import EventKind, Outbox
+from edge_agent.uplink.uplink import Uplink, UplinkSettings
 from tests.aggregator.harness import event
 from tests.end_to_end.identities import TlsAggregator, serving_tls
 from tests.hostile.proxy import ACKS_LOST, DELAYED, DOWN, GOOD, HALF_OPEN, TRICKLING, Link, Proxy, proxy_to

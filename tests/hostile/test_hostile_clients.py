@@ -13,8 +13,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from edge_agent.enrollment import Token, enroll
-from edge_agent.identity import Identity
+from edge_agent.identity.enrollment import Token, enroll
+from edge_agent.identity.identity import Identity
 from tests.end_to_end.identities import Stream, utc_now
 from tests.hostile import http2
 from tests.hostile.hostile_clients import Hostile, ssl_context

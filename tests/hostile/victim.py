@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aggregator.authority import Authority
 from aggregator.register import Register
-from edge_agent.identity import Identity
+from edge_agent.identity.identity import Identity
 from tests.aggregator.harness import Process
 from tests.end_to_end.identities import signed_by, utc_now
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent.capture.frame import SourceError
 from edge_agent.capture.live import LiveSource
 from edge_agent.capture.open_source import open_live
+from edge_agent.capture.source import SourceError
 from edge_agent.config import CameraConfig, StreamConfig
 from tests.end_to_end.running import AGENT, command
 from tests.live import films

@@ -24,14 +24,16 @@ import cv2
 from edge_agent import agent as agent_module
 from edge_agent import camera_runner
 from edge_agent.agent import Agent
-from edge_agent.box import read_box
 from edge_agent.capture import live
-from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, Source, SourceInfo
+from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
+from edge_agent.capture.frame import Frame
 from edge_agent.capture.open_source import open_source
+from edge_agent.capture.source import Source, SourceInfo
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config import AgentConfig, CameraConfig, DetectionConfig, EvidenceConfig, MetricsConfig
 from edge_agent.detection.detections import Detections
 from edge_agent.detection.model_card import find_card
+from edge_agent.lifetime.box import read_box
 from edge_agent.logs import configure_logs
 from tests.edge_agent.street_pipeline import parking_zone
 from tests.edge_agent.synthetic_street import BEGAN, HEIGHT, WIDTH, Street, standing

@@ -10,12 +10,14 @@ from threading import Event
 
 from edge_agent.assembly import Site
 from edge_agent.capture.av_stream import AvStream
+from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
 from edge_agent.capture.decode_plan import DecodePlan
-from edge_agent.capture.frame import CaptureCounts, CaptureStatus, Frame, SourceError, SourceInfo
+from edge_agent.capture.frame import Frame
 from edge_agent.capture.live_clock import LiveClock
 from edge_agent.capture.live_sampling import LiveSampling
 from edge_agent.capture.meter import RateMeter
 from edge_agent.capture.packets import Timed
+from edge_agent.capture.source import SourceError, SourceInfo
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.capture.video import VideoSource, open_video
 from edge_agent.config import CameraConfig, SiteConfig

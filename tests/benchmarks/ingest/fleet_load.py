@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 from clearway.v1 import camera_pb2, ingest_pb2, scene_pb2
 
-from edge_agent.backoff import Backoff
+from edge_agent.uplink.backoff import Backoff
 
 METHOD = "/clearway.v1.IngestService/Connect"
 OPTIONS = (

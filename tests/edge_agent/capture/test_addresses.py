@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.capture.credentials import credentials_of, with_user, without_user
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 from edge_agent.capture.source_kind import SourceKind, kind_of
 from edge_agent.config import ConfigError, StreamConfig, load_config
 from edge_agent.redaction import redacted, shown_address

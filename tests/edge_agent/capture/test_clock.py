@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.capture.capture_status import CaptureCounts
 from edge_agent.capture.clock import MediaClock
-from edge_agent.capture.frame import CaptureCounts
 
 MILLISECONDS = Fraction(1, 1000)
 

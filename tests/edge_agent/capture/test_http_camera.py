@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.capture.frame import Frame, SourceError
+from edge_agent.capture.frame import Frame
 from edge_agent.capture.multipart import Parts
 from edge_agent.capture.open_source import open_live
+from edge_agent.capture.source import SourceError
 from edge_agent.config import CameraConfig, StreamConfig
 from tests.live.http_camera import HttpCamera
 

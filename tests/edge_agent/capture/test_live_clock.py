@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from edge_agent.capture.frame import CaptureCounts
+from edge_agent.capture.capture_status import CaptureCounts
 from edge_agent.capture.live_clock import LiveClock
 
 

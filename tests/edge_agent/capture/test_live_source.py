@@ -14,10 +14,11 @@ import pytest
 from edge_agent.capture import decoder, live
 from edge_agent.capture.credentials import RefusedError
 from edge_agent.capture.decode_plan import DecodePlan
-from edge_agent.capture.frame import Image, SourceError
+from edge_agent.capture.frame import Image
 from edge_agent.capture.live import LiveSource, Reading
 from edge_agent.capture.open_source import open_live
 from edge_agent.capture.shot import BrokenPictureError, Shot
+from edge_agent.capture.source import SourceError
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config import CameraConfig, StreamConfig
 from tests.live.http_camera import HttpCamera

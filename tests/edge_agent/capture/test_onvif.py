@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.capture.credentials import Credentials, RefusedError
-from edge_agent.capture.frame import SourceError
 from edge_agent.capture.onvif import OnvifCamera
+from edge_agent.capture.source import SourceError
 from edge_agent.capture.ws_discovery import discover, parsed
 from edge_agent.cli import cli
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.capture.frame import SourceError
 from edge_agent.capture.open_source import open_live, open_recording, open_source
+from edge_agent.capture.source import SourceError
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config import CameraConfig
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.capture.frame import SourceError
+from edge_agent.capture.source import SourceError
 from edge_agent.capture.stills import StillsSource
 
 

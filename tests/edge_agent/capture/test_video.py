@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from edge_agent.capture.frame import SourceError
 from edge_agent.capture.sampling import Sampling
+from edge_agent.capture.source import SourceError
 from edge_agent.capture.video import VideoSource
 
 MakeVideo = Callable[..., Path]

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.capture.frame import Frame, Source
+from edge_agent.capture.frame import Frame
+from edge_agent.capture.source import Source
 from edge_agent.config import CameraConfig, ParkingZone, SiteConfig
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.evaluation.clip_run import ClipRun, NoFramesError, Watch, record

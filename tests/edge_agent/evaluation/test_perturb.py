@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from edge_agent.capture.frame import CaptureCounts, Frame, Image, SourceInfo
+from edge_agent.capture.capture_status import CaptureCounts
+from edge_agent.capture.frame import Frame, Image
+from edge_agent.capture.source import SourceInfo
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.evaluation.perturb import PERTURBATIONS, PerturbedSource, ThinnedLooker, lay_back
 

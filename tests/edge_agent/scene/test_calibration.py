@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.calibrate_command import calibrate
+from edge_agent.commands.calibrate import calibrate
 from edge_agent.config import CalibrationConfig, KnownLength, PointPair
 from edge_agent.scene.calibration import Calibration, CalibrationError
 

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.capture.frame import Frame, Source
+from edge_agent.capture.frame import Frame
+from edge_agent.capture.source import Source
 from edge_agent.capture.stills import StillsSource
 from edge_agent.capture.video import VideoSource
 from edge_agent.scene.camera_health import CameraHealth

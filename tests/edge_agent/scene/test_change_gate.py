@@ -13,7 +13,7 @@ import pytest
 
 from edge_agent.capture.frame import Frame, Grey
 from edge_agent.detection.detections import ClassGroup, Detections
-from edge_agent.evidence_store import EvidenceStore
+from edge_agent.evidence.store import EvidenceStore
 from edge_agent.pipeline import Pipeline
 from edge_agent.scene.camera_state import CameraState, View
 from edge_agent.scene.change_gate import Attention, ChangeGate, GateRules, GateZone

@@ -1,0 +1,1 @@
+"""Stills that show what an incident was, with nobody recognisable."""

@@ -1,0 +1,1 @@
+"""One process for months: start, supervision, reload, stop."""
