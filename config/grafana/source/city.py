@@ -21,6 +21,7 @@ from parts import (
     once,
     row,
 )
+from streets import OPEN_AT_CAMERAS, TO_CAMERA, cameras_by_state, cameras_of, coverage, open_now, opened_and_closed
 
 DISTRICT = 'district=~"$district"'
 PLACED = 'district=~"$district", district!="unplaced"'
@@ -28,11 +29,6 @@ TO_STREET = link_to(
     "Street ${__data.fields.Street}",
     "clearway-street",
     "var-district=${__data.fields.District}&var-street=${__data.fields.Street}",
-)
-TO_CAMERA = link_to(
-    "Camera ${__data.fields.Camera}",
-    "clearway-camera",
-    "var-agent=${__data.fields.Agent}&var-camera=${__data.fields.Camera}",
 )
 
 
@@ -47,28 +43,20 @@ def city() -> dashboard.Dashboard:
     of_passages = f'{{{DISTRICT}, scenario="passage", kind="blocked"}}'
     blocked = once("clearway_street_incidents_open", of_passages, INCIDENTS_OPEN)
     blind = once("clearway_street_cameras", f'{{{DISTRICT}, state!~"seeing|starting|ended"}}', CAMERAS)
-    camera_here = f"* on (agent, camera) group_left () max by (agent, camera) (clearway_camera_info{{{DISTRICT}}})"
-    at_cameras = "sum by (agent, camera) (max by (agent, camera, zone, kind, class_group) (clearway_incidents_open))"
+    mine = cameras_of(here)
     map_panel = cameras_on_a_map(
         "Cameras and their open incidents",
         "Each camera that has coordinates in the places file; red where an incident is open.",
-        f"({at_cameras} or 0 * max by (agent, camera) (clearway_camera_latitude_degrees)) {camera_here}",
-        f"max by (agent, camera) (clearway_camera_latitude_degrees) {camera_here}",
-        f"max by (agent, camera) (clearway_camera_longitude_degrees) {camera_here}",
+        f"({OPEN_AT_CAMERAS} or 0 * max by (agent, camera) (clearway_camera_latitude_degrees)) {mine}",
+        f"max by (agent, camera) (clearway_camera_latitude_degrees) {mine}",
+        f"max by (agent, camera) (clearway_camera_longitude_degrees) {mine}",
     ).data_links([TO_CAMERA])
     return (
         page("clearway-city", "City overview", "Open incidents, the health of streets, and how much of them is seen.")
         .with_variable(choice("district", "District", "label_values(clearway_street_cameras, district)", several=True))
         .annotation(incidents_marked(DISTRICT))
         .with_row(row("Now"))
-        .with_panel(
-            number(
-                "Open incidents",
-                "Incidents that are open now.",
-                f"sum({open_incidents}) or vector(0)",
-                steps=ANY_IS_BAD,
-            )
-        )
+        .with_panel(open_now(open_incidents))
         .with_panel(
             number(
                 "Blocked passages",
@@ -87,13 +75,9 @@ def city() -> dashboard.Dashboard:
             )
         )
         .with_panel(
-            number(
-                "Coverage",
+            coverage(
                 "Share of the enforced time of the last 24 hours in which zones could be judged.",
                 f"sum(clearway:street_judged:seconds_1d{here}) / (sum(clearway:street_enforced:seconds_1d{here}) > 0)",
-                "percentunit",
-                MORE_IS_BETTER,
-                absent="nothing enforced",
             )
         )
         .with_panel(
@@ -179,28 +163,16 @@ def city() -> dashboard.Dashboard:
             )
         )
         .with_panel(
-            lines(
-                "Incidents opened and closed",
-                "Each hour.",
+            opened_and_closed(
                 [
                     Query(f"sum(clearway:incidents_opened:increase1h{here})", "opened"),
                     Query(f"sum(max by (district, street, scenario, kind, reason) ({closed}))", "closed"),
-                ],
-                decimals=0,
+                ]
             )
         )
         .with_panel(
-            lines(
-                "Cameras by state",
-                "What cameras say of their sight, and those that say nothing.",
-                [
-                    Query(
-                        f"sum by (state) (clearway:cameras:count{here}) > 0",
-                        "{{state}}",
-                    )
-                ],
-                stacked=True,
-                by_state=True,
+            cameras_by_state(
+                "What cameras say of their sight, and those that say nothing.", f"clearway:cameras:count{here}"
             )
         )
     )

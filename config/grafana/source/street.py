@@ -15,18 +15,13 @@ from parts import (
     ZONES,
     Query,
     lines,
-    link_to,
     number,
     once,
     row,
 )
+from streets import OPEN_AT_CAMERAS, TO_CAMERA, cameras_by_state, cameras_of, coverage, open_now, opened_and_closed
 
 STREET = 'district="$district", street="$street"'
-TO_CAMERA = link_to(
-    "Camera ${__data.fields.Camera}",
-    "clearway-camera",
-    "var-agent=${__data.fields.Agent}&var-camera=${__data.fields.Camera}",
-)
 
 
 def street() -> dashboard.Dashboard:
@@ -37,8 +32,7 @@ def street() -> dashboard.Dashboard:
     enforced = once("clearway_street_zones_enforced", here, ZONES)
     judged = once("clearway_street_zones_judged", here, ZONES)
     zones = once("clearway_street_zones", here, ZONES)
-    mine = f"* on (agent, camera) group_left () max by (agent, camera) (clearway_camera_info{here})"
-    at_cameras = "sum by (agent, camera) (max by (agent, camera, zone, kind, class_group) (clearway_incidents_open))"
+    mine = cameras_of(here)
     opened = f"increase(clearway_street_incidents_opened_total{here}[1h])"
     closed = f"increase(clearway_street_incidents_closed_total{here}[1h])"
     violated = f"max by (scenario, kind) (rate(clearway_street_violation_seconds_total{here}[10m]))"
@@ -61,13 +55,9 @@ def street() -> dashboard.Dashboard:
             )
         )
         .with_panel(
-            number(
-                "Coverage",
+            coverage(
                 "Share of the enforced time in which zones could be judged.",
                 f"clearway:street_coverage:ratio_1d{here}",
-                "percentunit",
-                MORE_IS_BETTER,
-                absent="nothing enforced",
             )
         )
         .with_panel(
@@ -99,14 +89,7 @@ def street() -> dashboard.Dashboard:
                 absent="no passage",
             )
         )
-        .with_panel(
-            number(
-                "Open incidents",
-                "Incidents that are open now.",
-                f"sum({open_incidents}) or vector(0)",
-                steps=ANY_IS_BAD,
-            )
-        )
+        .with_panel(open_now(open_incidents))
         .with_row(row("Over time"))
         .with_panel(
             lines(
@@ -156,29 +139,15 @@ def street() -> dashboard.Dashboard:
             )
         )
         .with_panel(
-            lines(
-                "Incidents opened and closed",
-                "Each hour.",
+            opened_and_closed(
                 [
                     Query(f"sum(max by (scenario, kind) ({opened}))", "opened"),
                     Query(f"sum by (reason) (max by (scenario, kind, reason) ({closed}))", "closed: {{reason}}"),
-                ],
-                decimals=0,
+                ]
             )
         )
         .with_panel(
-            lines(
-                "Cameras by state",
-                "What the street's cameras say of their sight, and those that say nothing.",
-                [
-                    Query(
-                        f"sum by (state) ({cameras}) > 0",
-                        "{{state}}",
-                    )
-                ],
-                stacked=True,
-                by_state=True,
-            )
+            cameras_by_state("What the street's cameras say of their sight, and those that say nothing.", cameras)
         )
         .with_row(row("Cameras"))
         .with_panel(
@@ -194,7 +163,7 @@ def street() -> dashboard.Dashboard:
                     ),
                     Column(
                         "Open incidents",
-                        f"({at_cameras} or 0 * max by (agent, camera) (clearway_camera_info{here})) {mine}",
+                        f"({OPEN_AT_CAMERAS} or 0 * max by (agent, camera) (clearway_camera_info{here})) {mine}",
                         steps=ANY_IS_BAD,
                     ),
                     Column(
