@@ -12,167 +12,57 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 from edge_agent.capture.source_kind import DEVICES, SourceKind, kind_of
-from edge_agent.config_fields import Address, DayMinutes, Identifier, Point, Polygon, Seconds, TimeZone, Weekday
+from edge_agent.config_fields import STRICT, Address, Identifier, TimeZone
 from edge_agent.config_file import ConfigError, ConfigFile
-from edge_agent.detection.detections import ClassGroup
 from edge_agent.stream_config import SourceText, StreamConfig
+from edge_agent.zone_config import (
+    CalibrationConfig,
+    KnownLength,
+    ParkingZone,
+    PassageDwell,
+    PassageLimits,
+    PassageZone,
+    PointPair,
+    Schedule,
+    Window,
+    Zone,
+    refuse_outside,
+)
 
 __all__ = [
     "AgentConfig",
+    "AggregatorConfig",
+    "CalibrationConfig",
     "CameraConfig",
     "ConfigError",
+    "DetectionConfig",
+    "EvidenceConfig",
+    "KnownLength",
+    "LifetimeConfig",
+    "MetricsConfig",
     "ParkingZone",
+    "PassageDwell",
+    "PassageLimits",
     "PassageZone",
+    "PointPair",
+    "QueueConfig",
     "Schedule",
+    "SiteConfig",
     "StreamConfig",
+    "TlsConfig",
+    "Window",
     "Zone",
     "load_camera",
     "load_config",
+    "refuse_outside",
 ]
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class Window:
-    """A time window of a schedule. A window over midnight belongs to the day on which it starts.
-
-    ``days`` and ``dates`` both narrow it; ``holidays`` says what the site's holidays do to it: ``include`` (they are
-    days like any other), ``exclude`` (not on a holiday) or ``only``.
-    """
-
-    hours: DayMinutes = (0, 24 * 60)
-    days: frozenset[Weekday] = frozenset(Weekday)
-    dates: frozenset[date] | None = None
-    from_date: date | None = None
-    to_date: date | None = None
-    holidays: Literal["include", "exclude", "only"] = "include"
-
-    @model_validator(mode="after")
-    def _holds_at_some_time(self) -> Window:
-        if not self.days or (self.dates is not None and not self.dates):
-            raise ValueError("days or dates is empty, so the window never holds: name some, or leave it out")
-        if self.from_date is not None and self.to_date is not None and self.from_date > self.to_date:
-            raise ValueError(f"from_date {self.from_date} is after to_date {self.to_date}, so the window never holds")
-        return self
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class Schedule:
-    """When a zone's rules are in force: in any of ``windows``, except on ``except_dates``. No windows: always."""
-
-    windows: tuple[Window, ...] = ()
-    except_dates: frozenset[date] = frozenset()
-
-
-ALL_VEHICLES_S: dict[str, float] = {ClassGroup.VEHICLE.value: 300.0}
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class ParkingZone:
-    """A zone in which vehicles must not stand longer than its limits.
-
-    ``dwell_limit_s`` maps a class group, or a single class, to seconds; the class wins over its group, a group that
-    is not named or is 0 is not enforced. ``exempt_classes`` are never reported. ``min_overlap`` is the least share
-    of a stay's ground contact that must lie in the polygon.
-    """
-
-    id: Identifier
-    scenario: Literal["parking"]
-    polygon: Polygon
-    dwell_limit_s: dict[str, Seconds] = Field(default_factory=lambda: dict(ALL_VEHICLES_S))
-    exempt_classes: frozenset[str] = frozenset()
-    schedule: Schedule = Field(default_factory=Schedule)
-    min_overlap: Annotated[float, Field(gt=0, le=1)] = 0.5
-    blind_close_s: Annotated[float, Field(gt=0)] = 3600.0
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class PointPair:
-    """The same point in the picture, pixels, and on the ground, metres."""
-
-    px: Point
-    m: Point
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class KnownLength:
-    """A segment of the picture, pixels, whose true length on the ground is known, metres."""
-
-    from_px: Point
-    to_px: Point
-    length_m: Annotated[float, Field(gt=0)]
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class CalibrationConfig:
-    """How pixels lie on the ground: four or more point pairs, or lengths across and along (see the docs)."""
-
-    points: tuple[PointPair, ...] = ()
-    lengths: tuple[KnownLength, ...] = ()
-    max_residual_m: Annotated[float, Field(gt=0)] = 0.15
-
-    @model_validator(mode="after")
-    def _enough(self) -> CalibrationConfig:
-        if self.points and self.lengths:
-            raise ValueError("give either points or lengths, not both")
-        if self.points and len(self.points) < 4:
-            raise ValueError(f"a calibration needs at least 4 points, this one has {len(self.points)}")
-        if not self.points and len(self.lengths) < 2:
-            raise ValueError("a calibration needs at least 4 points or 2 lengths")
-        return self
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class PassageLimits:
-    """Clear widths in metres below which a passage is blocked or narrowed (GB 55019-2021, clause 2.2.2)."""
-
-    blocked: Annotated[float, Field(gt=0)] = 1.2
-    narrowed: Annotated[float, Field(gt=0)] = 1.8
-
-    @model_validator(mode="after")
-    def _ordered(self) -> PassageLimits:
-        if self.blocked >= self.narrowed:
-            raise ValueError(f"blocked ({self.blocked} m) must be less than narrowed ({self.narrowed} m)")
-        return self
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class PassageDwell:
-    """How long a passage may be blocked, narrowed or crowded before it is an incident, seconds."""
-
-    blocked: Seconds = 60.0
-    narrowed: Seconds = 300.0
-    crowded: Seconds = 120.0
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
-class PassageZone:
-    """A footbridge, ramp or pavement whose clear width is measured between its two ends.
-
-    ``ends`` are the two edges by which people come in and go out, each two points in pixels near the polygon's
-    border.
-    """
-
-    id: Identifier
-    scenario: Literal["passage"]
-    polygon: Polygon
-    ends: tuple[tuple[Point, Point], tuple[Point, Point]]
-    calibration: CalibrationConfig | None = None
-    limits_m: PassageLimits = Field(default_factory=PassageLimits)
-    dwell_limit_s: PassageDwell = Field(default_factory=PassageDwell)
-    schedule: Schedule = Field(default_factory=Schedule)
-    blind_close_s: Annotated[float, Field(gt=0)] = 3600.0
-
-
-Zone = Annotated[ParkingZone | PassageZone, Field(discriminator="scenario")]
-
-
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class DetectionConfig:
     """How a camera's frames are looked at. ``model`` overrides the agent's; see the docs for ``tiles``.
 
@@ -185,7 +75,7 @@ class DetectionConfig:
     recheck_s: Annotated[float, Field(ge=0, le=600)] = 20.0
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class CameraConfig:
     """A fixed view, or a recording that replays as one.
 
@@ -229,23 +119,13 @@ class CameraConfig:
         return self
 
 
-def refuse_outside(zone: ParkingZone | PassageZone, width: int, height: int) -> None:
-    """Raise ``ValueError`` if a corner of the zone lies outside a picture of this size (2 px of slack)."""
-    for x, y in zone.polygon:
-        if not (-2 <= x <= width + 2 and -2 <= y <= height + 2):
-            raise ValueError(
-                f"zone {zone.id!r}: the polygon's point ({x:g}, {y:g}) lies outside the picture of {width}x{height} "
-                f"pixels: correct it, or set the camera's size to that of the picture it was drawn on"
-            )
-
-
 def _refuse_twins(what: str, names: list[str]) -> None:
     for name in sorted(set(names)):
         if names.count(name) > 1:
             raise ValueError(f"{what} id {name!r} is used {names.count(name)} times: ids must be unique")
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class SiteConfig:
     """Where the cameras are, for schedules."""
 
@@ -253,7 +133,7 @@ class SiteConfig:
     holidays: frozenset[date] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class TlsConfig:
     """PEM files of an authority outside the aggregator, instead of enrolling: what this agent shows and believes."""
 
@@ -262,7 +142,7 @@ class TlsConfig:
     ca: Annotated[str, Field(min_length=1)]
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class AggregatorConfig:
     """Where to send. ``insecure`` allows a connection without TLS, to this machine alone.
 
@@ -280,7 +160,7 @@ class AggregatorConfig:
         return self
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class MetricsConfig:
     """Where to serve ``/metrics``; port 0 takes a free one."""
 
@@ -288,7 +168,7 @@ class MetricsConfig:
     per_camera: bool = True
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class EvidenceConfig:
     """Stills of incidents. ``mask_people`` may be switched off only with ``unmasked_authorised_by`` filled in.
 
@@ -311,7 +191,7 @@ class EvidenceConfig:
         return self
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class QueueConfig:
     """The queue on disk. ``when_full``: what happens to events once ``max_bytes`` is reached."""
 
@@ -319,7 +199,7 @@ class QueueConfig:
     when_full: Literal["reject_new", "drop_oldest"] = "drop_oldest"
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class LifetimeConfig:
     """What the agent does to run for months: when a camera's thread counts as stuck, what it may take of the box.
 
@@ -332,7 +212,7 @@ class LifetimeConfig:
     max_written_bytes_per_day: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, config=_STRICT)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class AgentConfig:
     """The whole file. ``version`` is the hash of the file's text, stamped on every incident."""
 

@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from shapely.geometry import Polygon as ShapelyPolygon
 from shapely.validation import explain_validity
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""A section of the configuration takes no field that it does not know, and no number that is none."""
 
 
 def _identifier(text: str) -> str:

@@ -6,10 +6,11 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from edge_agent.capture.source_kind import SCHEMES, kind_of
+from edge_agent.config_fields import STRICT
 from edge_agent.redaction import redacted
 
 _LONGEST_TIMEOUT_S = 300.0
@@ -43,7 +44,7 @@ Address = Annotated[str, AfterValidator(_checked_address)]
 Timeout = Annotated[float, Field(ge=0.5, le=_LONGEST_TIMEOUT_S)]
 
 
-@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+@dataclass(frozen=True, slots=True, config=STRICT)
 class StreamConfig:
     """How a live source is opened and read. Nothing here concerns a recording.
 

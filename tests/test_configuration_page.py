@@ -10,6 +10,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from edge_agent import config
+from edge_agent.config_fields import Weekday
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
@@ -43,7 +44,7 @@ def said(value: Any) -> str:
     if isinstance(value, dict):
         inside = ", ".join(f"{key}: {item:g}" for key, item in value.items())
         return f"`{{{inside}}}`"
-    if value == frozenset(config.Weekday):
+    if value == frozenset(Weekday):
         return "every day"
     if value == (0, 24 * 60):
         return "`00:00-24:00`"

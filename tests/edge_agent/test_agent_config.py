@@ -15,10 +15,10 @@ from edge_agent.config import (
     ConfigError,
     ParkingZone,
     PassageZone,
-    Weekday,
     load_camera,
     load_config,
 )
+from edge_agent.config_fields import Weekday
 from edge_agent.config_file import ConfigFile
 from edge_agent.zone_fit import fit_zones, scale_calibration
 
