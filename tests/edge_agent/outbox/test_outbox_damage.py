@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from clearway.v1 import ingest_pb2
 
-from edge_agent import wire
 from edge_agent.outbox import file as outbox_file
 from edge_agent.outbox import repair as outbox_repair
-from edge_agent.outbox.gap import Gap, GapReason
+from edge_agent.outbox.gap import GapReason
 from edge_agent.outbox.outbox import EventKind, Outbox
-
-MEBIBYTE = 1024 * 1024
-FILE = "outbox.sqlite"
-EVENTS = 300
+from tests.edge_agent.outbox.queues import EVENTS, FILE, MEBIBYTE, event, everything, filled, gaps_in
 
 APPENDER = """
 import sys
@@ -39,31 +32,6 @@ while True:
         print(seq, payload.decode(), flush=True)
     number += 3
 """
-
-
-def everything(outbox: Outbox) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    after = 0
-    while (batch := outbox.peek(after, 1000, 10 * MEBIBYTE)).payloads:
-        found.update(enumerate(batch.payloads, batch.first_seq))
-        after = batch.last_seq
-    return found
-
-
-def event(number: int) -> bytes:
-    return b"event %06d " % number + bytes(400)
-
-
-def gaps_in(found: dict[int, bytes]) -> list[Gap]:
-    return [wire.gap(ingest_pb2.Event.FromString(each).gap) for each in found.values() if not each.startswith(b"event")]
-
-
-def filled(folder: Path) -> bytes:
-    """A queue of EVENTS events that was closed in order; its file's bytes."""
-    outbox = Outbox(folder, MEBIBYTE)
-    outbox.append([event(number) for number in range(1, EVENTS + 1)], EventKind.INCIDENT)
-    outbox.close()
-    return (folder / FILE).read_bytes()
 
 
 @pytest.mark.parametrize("run", range(3))
@@ -348,97 +316,6 @@ def test_damage_that_shows_while_the_agent_runs_starts_a_new_queue_and_the_event
     assert b"event new" in left.values()
     [gap] = gaps_in(left)
     assert gap.events_lost == 2000 - (len(left) - 2) > 0
-
-
-def _limit_file_size(soft: int) -> int:
-    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    return before
-
-
-def test_a_disk_that_takes_nothing_loses_new_events_alone_and_they_are_counted_once_it_does(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path, 4 * MEBIBYTE, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    assert outbox.append([event(1)], EventKind.INCIDENT)
-    before = _limit_file_size((tmp_path / f"{FILE}-wal").stat().st_size)
-    try:
-        refused = sum(not outbox.append([event(2), event(3)], EventKind.INCIDENT) for _ in range(10))
-        blocked = outbox.status()
-        outbox.ack(blocked.epoch, 1)
-    finally:
-        _limit_file_size(before)
-    assert refused == 10
-    assert not blocked.writable
-    assert blocked.rejected_events == 20
-    assert outbox.append([event(4)], EventKind.INCIDENT) == range(2, 3)
-    status = outbox.status()
-    assert status.writable
-    assert status.rejected_events == 20
-    assert status.lowest_unacked_seq == 2, "the ack that the disk did not take was made up for"
-    outbox.peek(0, 1, 1, hold=True)
-    [gap] = gaps_in(everything(outbox))
-    assert (gap.reason, gap.events_lost) == (GapReason.REJECTED_NEW, 20)
-    outbox.close()
-
-
-def test_what_a_disk_did_not_take_is_made_up_for_though_nothing_new_happens(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path, 4 * MEBIBYTE)
-    outbox.append([event(1), event(2)], EventKind.INCIDENT)
-    outbox._reserve.spend()
-    before = _limit_file_size((tmp_path / f"{FILE}-wal").stat().st_size)
-    try:
-        outbox.ack(outbox.position().epoch, 2)
-        assert outbox.status().pending_events == 2
-    finally:
-        _limit_file_size(before)
-    outbox.peek(2, 1, 1, hold=True)  # as the uplink does all the time
-    assert (outbox.status().pending_events, outbox.status().writable) == (0, True)
-    outbox.close()
-
-
-FULL_DISK = """
-import sys
-from pathlib import Path
-from edge_agent.outbox.outbox import EventKind, Outbox
-
-folder = Path(sys.argv[1])
-ballast = folder / "ballast"
-ballast.write_bytes(bytes(700_000))
-asked = []
-
-def make_room(wanted):
-    asked.append(wanted)
-    if len(asked) == 2:
-        ballast.unlink()
-        return True
-    return False
-
-outbox = Outbox(folder / "state", 1 << 24, make_room=make_room)
-results = [bool(outbox.append([bytes(20_000)], EventKind.INCIDENT)) for _ in range(300)]
-first = results.index(False)
-assert first > 3, results
-assert sum(results) > first + 10, "room was made, so that later events got in"
-assert not results[-1], "and the disk was full again"
-status = outbox.status()
-assert status.rejected_events == results.count(False), status
-assert status.pending_events == sum(results), status
-outbox.ack(status.epoch, status.next_seq - 1)
-assert outbox.append([bytes(20_000)], EventKind.INCIDENT), "an ack makes room even then"
-print("ok")
-"""
-
-
-def test_a_full_disk_is_asked_for_room_first_and_loses_new_events_alone_after(tmp_path: Path) -> None:
-    mount = f"mount -t tmpfs -o size=6m tmpfs '{tmp_path}'"
-    if subprocess.run(["unshare", "-Urm", "sh", "-c", mount], capture_output=True, check=False).returncode != 0:
-        pytest.skip("a small disk cannot be mounted here")
-    done = subprocess.run(
-        ["unshare", "-Urm", "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c", FULL_DISK, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout.endswith("ok\n"), done.stderr
 
 
 def test_threads_waiting_for_one_commit_all_hear_of_its_failure(
