@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from edge_agent.capture.frame import Frame, Image
@@ -158,7 +159,10 @@ class Illustrator(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """Everything one frame gave. ``looked`` is false if the detector left it out: nothing new had come to rest."""
+    """Everything one frame gave. ``looked`` is false if the detector left it out: nothing new had come to rest.
+
+    ``look`` looks at the frame anew.
+    """
 
     frame: Frame
     view: View
@@ -169,6 +173,11 @@ class Observation:
     findings: tuple[Finding, ...]
     events: tuple[IncidentEvent, ...]
     looked: bool = True
+    look: Callable[[], Detections] | None = None
+
+    def everybody(self) -> Detections:
+        """What is in the frame, for masking people before it is shown: on a frame that was left out they may walk."""
+        return self.detections if self.looked or self.look is None or not self.view.can_see else self.look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +231,8 @@ class Pipeline:
         )
         self._last = frame.without_picture()
         changes = parts.health.take_changes()
-        return Observation(frame, view, changes, detections, stays, passages, findings, events, looked)
+        look = partial(parts.looker.detect, frame.image)
+        return Observation(frame, view, changes, detections, stays, passages, findings, events, looked, look)
 
     def _look(self, frame: Frame, view: View) -> tuple[Detections, Attention]:
         """What is in the frame, and how closely the detector has looked."""

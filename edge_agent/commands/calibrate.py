@@ -12,10 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edge_agent.capture.frame import Frame
+from edge_agent.assembly import load_detectors
+from edge_agent.capture.frame import Frame, Image
 from edge_agent.capture.open_source import open_source
 from edge_agent.capture.source import SourceError
 from edge_agent.config import AgentConfig, CameraConfig, ConfigError, PassageZone, load_config
+from edge_agent.detection.model_card import ModelError
+from edge_agent.evidence.privacy import mask_people
 from edge_agent.redaction import shown_address
 from edge_agent.scene.calibration import Calibration, CalibrationError
 from edge_agent.scene.clear_width import Corridor, CorridorError, clear_width
@@ -44,6 +47,8 @@ class _Wrong(click.ClickException):
 def calibrate(config_path: Path, camera_id: str, out: Path | None, at_s: float) -> None:
     """Check a camera's calibration and draw a 1 m grid on its passages.
 
+    People in the picture are masked, as in every picture that is kept.
+
     Prints, for each passage, how far the calibration disagrees with itself (residual), how wide and long the passage is
     when it is empty, what a pixel spans at its near and far end, and how well its width is known. Exit code 0 if
     every calibration holds, 1 if one is refused or the picture cannot be had, 2 if the configuration is wrong.
@@ -60,7 +65,8 @@ def calibrate(config_path: Path, camera_id: str, out: Path | None, at_s: float) 
         )
     frame = _frame_at(config, camera, at_s)
     drawn_on = camera.size or (frame.width, frame.height)
-    picture = frame.image if camera.size is None else _resized(frame, drawn_on)
+    seen = frame.image if out is None else _without_people(frame.image, config, camera)
+    picture = seen if camera.size is None else _resized(seen, drawn_on)
     table = Table(title=f"camera {camera_id}: calibration")
     for column in ("zone", "residual", "empty", "length", "1 px near", "1 px far", "known to"):
         table.add_column(column, justify="left" if column == "zone" else "right")
@@ -115,8 +121,18 @@ def _frame_at(config: AgentConfig, camera: CameraConfig, at_s: float) -> Frame:
     raise _Failed(f"{name}: ends at {last.media_time_s:.1f} s, before {at_s:g} s: give an earlier --at")
 
 
-def _resized(frame: Frame, size: tuple[int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
+def _without_people(image: Image, config: AgentConfig, camera: CameraConfig) -> Image:
+    if not config.evidence.mask_people:
+        return image
+    try:
+        detector = load_detectors((camera,), config.model, config.models_dir, config.threads)[camera.id]
+    except ModelError as error:
+        raise _Failed(f"people in the picture cannot be masked: {error}") from error
+    return mask_people(image, detector.detect(image))[0]
+
+
+def _resized(image: Image, size: tuple[int, int]) -> Image:
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _disagreement(calibration: Calibration) -> str:

@@ -55,7 +55,8 @@ def replay(
         config = load_config(config_path)
         cameras = _chosen(config, camera_id, source)
         if video_path is not None and len(cameras) > 1:
-            raise ConfigError(["--annotate needs one camera: choose it with --camera"])
+            known = ", ".join(camera.id for camera in cameras)
+            raise ConfigError([f"--annotate needs --camera: the configuration has {known}"])
         store = EvidenceStore(evidence, config.evidence.max_bytes) if evidence else None
         site = Site.of(config, store)
         detectors = load_detectors(cameras, model or config.model, config.models_dir, config.threads)
@@ -129,9 +130,10 @@ def _play(
                     observation.frame,
                     zones,
                     [stay for stay in observation.stays if stay.standing],
+                    observation.passages,
                     observation.findings,
                     observation.view,
-                    observation.detections,
+                    observation.everybody(),
                     mask=config.evidence.mask_people,
                 )
                 video.write(picture, observation.frame.media_time_s)

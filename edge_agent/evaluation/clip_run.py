@@ -13,6 +13,7 @@ import numpy as np
 from edge_agent.capture.frame import Image
 from edge_agent.detection.detections import Detections
 from edge_agent.evaluation.truth import Span
+from edge_agent.evidence.privacy import mask_all, mask_people
 from edge_agent.incident_event import IncidentEvent, IncidentPhase
 from edge_agent.pipeline import Observation
 from edge_agent.scenarios.finding import ClearWidth
@@ -136,7 +137,7 @@ class _Recorder:
             self._trace(seen.stays, now_s)
             self._sight(seen.detections, self.watch.boxes, now_s)
             if self._is_wanted(seen, now_s):
-                self.stills.append(Still(now_s, _encode(seen.frame.image)))
+                self.stills.append(Still(now_s, _encode(_masked(seen))))
 
     def _state(self, state: CameraState, now_s: float) -> None:
         follows = self.last_s is not None and now_s - self.last_s <= max(GAP_S, self.period_s)
@@ -210,6 +211,12 @@ def record(
         traces=tuple(recorder.traces.values()),
         sightings={name: tuple(found) for name, found in recorder.sightings.items()},
     )
+
+
+def _masked(seen: Observation) -> Image:
+    if not seen.view.can_see:  # nobody looked for people
+        return mask_all(seen.frame.image)
+    return mask_people(seen.frame.image, seen.everybody())[0]
 
 
 def _encode(image: Image) -> bytes:

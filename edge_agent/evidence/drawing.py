@@ -11,6 +11,7 @@ from edge_agent.capture.frame import Frame, Image
 from edge_agent.detection.detections import Detections
 from edge_agent.evidence.privacy import mask_all, mask_people
 from edge_agent.scenarios.finding import Finding, FindingState
+from edge_agent.scenarios.moment import Passage
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.stay import Box, Stay, StayState
 
@@ -95,16 +96,18 @@ def annotate(
     frame: Frame,
     zones: Mapping[str, Sequence[Point]],
     stays: Sequence[Stay],
+    passages: Mapping[str, Passage],
     findings: Sequence[Finding],
     view: View,
     detections: Detections,
     *,
     mask: bool = True,
 ) -> Image:
-    """The frame with everything that was made of it: zones, stays and findings. People are masked if ``mask``.
+    """The frame with everything that was made of it. People are masked if ``mask``.
 
     ``zones`` maps each zone's id to its polygon in pixels of the unshifted picture; they are drawn where ``view``
-    says that they are now. While the camera cannot see, the whole picture is masked.
+    says that they are now. ``detections`` must hold everybody who is in the frame. While the camera cannot see, the
+    whole picture is masked.
     """
     image = frame.image.copy()
     if mask:  # on a frame that cannot be judged nobody looked for people
@@ -121,7 +124,11 @@ def annotate(
     for zone_id, polygon in zones.items():
         corners = [(x + right, y + down) for x, y in polygon]
         outline(image, corners, _zone_colour(zone_id, findings, view))
-        label(image, zone_id, min(corners, key=lambda corner: (corner[1], corner[0])), WHITE)
+        passage = passages.get(zone_id)
+        if passage is not None:
+            _draw_passage(image, passage)
+        name = zone_id if passage is None else f"{zone_id}  {_width_of(passage)}"
+        label(image, name, min(corners, key=lambda corner: (corner[1], corner[0])), WHITE)
     for stay in stays:
         if stay.state is StayState.ABSENT:
             continue
@@ -129,6 +136,23 @@ def annotate(
         box_outline(image, stay.box, colour)
         label(image, f"{stay.class_name} {clock(stay.dwell.total_s)} {stay.state}", stay.box[:2], colour)
     return image
+
+
+def _draw_passage(image: Image, passage: Passage) -> None:
+    """What stands in a passage as it lies on the ground, the widest way through, and where that is narrowest."""
+    for obstacle in passage.obstacles:
+        outline(image, obstacle.footprint_px, VIOLET if obstacle.state is StayState.UNKNOWN else AMBER)
+    outline(image, passage.path_px, CYAN, closed=False)
+    if passage.narrowest_px is not None:
+        outline(image, passage.narrowest_px, RED, closed=False)
+
+
+def _width_of(passage: Passage) -> str:
+    width = passage.clear_width
+    if width.width_m is None:
+        return "width unknown"
+    spread = "" if width.uncertainty_m is None else f" +/- {width.uncertainty_m:.2f}"
+    return f"{width.width_m:.2f}{spread} m"
 
 
 def clock(seconds: float) -> str:
