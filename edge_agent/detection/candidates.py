@@ -34,17 +34,8 @@ class Candidates:
 
 def box_iou(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     """Intersection over union of one box, (4,), with others, (n, 4); (n,) float32."""
-    overlap = intersection(box, others)
-    union = _area(box) + _area(others) - overlap
-    iou: NDArray[np.float32] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-    return iou
-
-
-def intersection(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Area that one box, (4,), shares with others, (n, 4); (n,) float32."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    shared: NDArray[np.float32] = np.prod(np.maximum(sides, 0), axis=1, dtype=np.float32)
-    return shared
+    ious: NDArray[np.float32] = _iou_of_all(box[None], others)[0]
+    return ious
 
 
 def suppress(
@@ -55,13 +46,30 @@ def suppress(
     Equal scores keep their order, so the same input always gives the same output.
     """
     order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        kept.append(int(best))
-        same = labels[rest] == labels[best]
-        order = rest[~(same & (box_iou(boxes[best], boxes[rest]) > iou))]
-    return np.array(kept, np.int64)
+    boxes, labels = boxes[order], labels[order]
+    alive = np.ones(len(order), bool)
+    for first in range(0, len(order), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        again = _iou_of_all(boxes[rows], boxes[first:]) > iou
+        again &= labels[rows, None] == labels[None, first:]
+        for row in range(len(again)):
+            if alive[first + row]:
+                alive[first + row + 1 :] &= ~again[row, row + 1 :]
+    return order[alive]
+
+
+_ROWS_AT_ONCE = 128
+"""Boxes compared with all others at a time: nearly all of a usual picture, some MB of one that is full of them."""
+
+
+def _iou_of_all(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(m, n) intersection over union of m boxes with n others."""
+    across = np.minimum(some[:, None, 2], others[None, :, 2]) - np.maximum(some[:, None, 0], others[None, :, 0])
+    down = np.minimum(some[:, None, 3], others[None, :, 3]) - np.maximum(some[:, None, 1], others[None, :, 1])
+    overlap = np.maximum(across, 0) * np.maximum(down, 0)
+    union = _area(some)[:, None] + _area(others)[None, :] - overlap
+    ious: NDArray[np.float32] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return ious
 
 
 def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

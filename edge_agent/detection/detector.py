@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -102,12 +103,20 @@ def to_blob(image: Image, spec: InputSpec) -> NDArray[np.float32]:
         resized = cv2.resize(image, size, interpolation=how)
     else:
         inner = cv2.resize(image, (max(1, int(width * across)), max(1, int(height * down))), interpolation=how)
-        resized = np.full((size[1], size[0], 3), spec.pad, np.uint8)
-        resized[: inner.shape[0], : inner.shape[1]] = inner
-    channels = resized[:, :, ::-1] if spec.colour == "rgb" else resized
+        below, beside = size[1] - inner.shape[0], size[0] - inner.shape[1]
+        resized = cv2.copyMakeBorder(inner, 0, below, 0, beside, cv2.BORDER_CONSTANT, value=(spec.pad,) * 3)
+    planes = cv2.split(resized, list(np.empty((3, size[1], size[0]), np.uint8)))
     blob = np.empty((1, 3, size[1], size[0]), np.float32)
-    for channel in range(3):
-        np.subtract(channels[:, :, channel], np.float32(spec.mean[channel]), out=blob[0, channel])
-        if spec.std[channel] != 1:
-            blob[0, channel] *= np.float32(1 / spec.std[channel])
+    for channel, levels in enumerate(_levels(spec.mean, spec.std)):
+        cv2.LUT(planes[2 - channel if spec.colour == "rgb" else channel], levels, dst=blob[0, channel])
     return blob
+
+
+@lru_cache(maxsize=16)
+def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[NDArray[np.float32], ...]:
+    """What each of the 256 levels of a channel becomes, for each channel: (256,) float32."""
+    grey = np.arange(256, dtype=np.float32)
+    return tuple(
+        (grey - np.float32(of)) * np.float32(1 / spread) if spread != 1 else grey - np.float32(of)
+        for of, spread in zip(mean, std, strict=True)
+    )

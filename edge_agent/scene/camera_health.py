@@ -44,7 +44,7 @@ class CameraHealth:
     def observe(self, frame: Frame) -> View:
         """What can be seen on this frame."""
         now_s = frame.media_time_s
-        look = look_at(frame.grey, self._rules.clipped_from)
+        look = look_at(frame, self._rules.clipped_from)
         if self._reference is not None and not self._reference.fits(look):
             self._reference = None
         match = self._reference.match(look) if self._reference is not None else None

@@ -112,14 +112,14 @@ class ChangeGate:
 
     def asks(self, frame: Frame, view: View, places: Sequence[Place]) -> Attention:
         """How closely the detector is to look at this frame, given what scene memory knows."""
-        attention = self._asks(frame.grey, frame.media_time_s, view.shift_px, places)
+        attention = self._asks(frame.small, frame.media_time_s, view.shift_px, places)
         self.postponed += attention is Attention.NONE
         self.glances += attention is Attention.GLANCE
         return attention
 
-    def _asks(self, grey: Grey, at_s: float, shift_px: tuple[float, float], places: Sequence[Place]) -> Attention:
+    def _asks(self, small: Grey, at_s: float, shift_px: tuple[float, float], places: Sequence[Place]) -> Attention:
         rules = self._rules
-        self._before, self._now = self._now, self._even(grey)
+        self._before, self._now = self._now, self._even(small)
         self._shift, self._at_s = shift_px, at_s
         before, settled, looked = self._before, self._settled, self._looked
         if before is None or settled is None or looked is None:
@@ -181,18 +181,18 @@ class ChangeGate:
         left, top = min(max(left, 0), columns - 1), min(max(top, 0), rows - 1)
         return blocks[top : max(bottom, top + 1), left : max(right, left + 1)]
 
-    def _even(self, grey: Grey) -> Even:
+    def _even(self, picture: Grey) -> Even:
         """The small picture without light and contrast of its surroundings."""
         rows, columns = self._shape
         size = columns * BLOCK_PX, rows * BLOCK_PX
-        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         deviation = small - cv2.blur(small, (AROUND_PX, AROUND_PX))
         local = np.sqrt(cv2.blur(deviation * deviation, (AROUND_PX, AROUND_PX)))
         return np.asarray(deviation / (local + self._rules.flat), np.float32)
 
     def _differs(self, one: Even, other: Even) -> Blocks:
         rows, columns = self._shape
-        blocks = cv2.resize(np.abs(one - other), (columns, rows), interpolation=cv2.INTER_AREA)
+        blocks = cv2.resize(cv2.absdiff(one, other), (columns, rows), interpolation=cv2.INTER_AREA)
         noise = min(float(np.median(blocks)), self._rules.noise_most)
         return np.asarray(blocks >= max(self._rules.changed, self._rules.noise_factor * noise), bool)
 

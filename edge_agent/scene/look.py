@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.capture.frame import Frame
+
 Grey = NDArray[np.float32]
 
 WIDTH = 160
@@ -16,7 +18,6 @@ WIDTH = 160
 BLOCKS = (8, 5)
 """Blocks across and down: large enough to hold some structure, small enough that a lorry fills a few."""
 SCENE = (16, 9)
-_SHARP_WIDTH = 320
 _STRONGEST = 0.1
 _FAINT = 4.0
 
@@ -40,13 +41,10 @@ class Look:
     scene: Grey
 
 
-def look_at(grey: NDArray[np.uint8], clipped_from: int) -> Look:
-    """Measure a picture without colour, (h, w)."""
-    height, width = grey.shape
-    step = max(1, width // _SHARP_WIDTH)
-    rows, columns = max(1, height // step), max(1, width // step)
-    middle = cv2.resize(grey[: rows * step, : columns * step], (columns, rows), interpolation=cv2.INTER_AREA)
-    small_rows = max(8, round(height * WIDTH / width))
+def look_at(frame: Frame, clipped_from: int) -> Look:
+    """Measure a picture."""
+    middle = frame.small
+    small_rows = max(8, round(frame.height * WIDTH / frame.width))
     small = cv2.resize(middle, (WIDTH, small_rows), interpolation=cv2.INTER_AREA).astype(np.float32)
     share = np.cumsum(cv2.calcHist([middle], [0], None, [256], [0, 256]).ravel()) / middle.size
     deviation = small - cv2.GaussianBlur(small, (0, 0), 4)

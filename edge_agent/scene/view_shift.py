@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import cv2
@@ -48,7 +49,6 @@ class Reference:
         Phase correlation after Kuglin and Hines (1975) on edge maps. Another shift than the last is believed only if
         the picture fits better there.
         """
-        # Copies: with a window, OpenCV multiplies it into the arrays that it was given.
         # Copies: with a window, OpenCV multiplies it into the arrays that it was given.
         measured, _ = cv2.phaseCorrelate(self.edges.copy(), look.edges.copy(), _window(self.edges.shape[0]))
         best, best_fit = self._shift, self._fit(look.edges, self._shift)
@@ -151,6 +151,7 @@ _SMOOTHING = 0.3
 """Weight of one more measurement of the same shift: single ones are off by some tenths of a pixel."""
 
 
+@lru_cache(maxsize=8)
 def _window(rows: int) -> Grey:
     return cast(Grey, cv2.createHanningWindow((WIDTH, rows), cv2.CV_32F))
 
