@@ -20,8 +20,8 @@ MAX_SECONDS = 1e10
 MAX_AHEAD = timedelta(days=366)
 """A camera's clock may be wrong, and both its time and ours are kept; more than a year ahead it is no clock."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AHEAD_S = int(MAX_AHEAD.total_seconds())
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AHEAD_S = int(MAX_AHEAD.total_seconds())
 MAX_NANOS = 999_999_999
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -112,12 +112,12 @@ Bound = Text | Shown | AgentId | Bytes | Number | Whole | Moment | Word | Flag |
 
 def is_time(stamp: Timestamp, now_s: float) -> bool:
     """True for a time between 1970 and a year from now."""
-    return 0 <= stamp.seconds <= now_s + _AHEAD_S and 0 <= stamp.nanos <= MAX_NANOS
+    return 0 <= stamp.seconds <= now_s + AHEAD_S and 0 <= stamp.nanos <= MAX_NANOS
 
 
 def moment(stamp: Timestamp) -> datetime:
     """A time that was found to be one."""
-    return _EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)
+    return EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)
 
 
 def shown(value: str) -> str:
@@ -237,7 +237,7 @@ def _quick(bound: Bound, known: str) -> str:
         case Number(low, high) | Whole(low, high):
             return f"{low!r} <= v <= {high!r}"
         case Moment():
-            return f"0 <= v.seconds <= now_s + {_AHEAD_S} and 0 <= v.nanos <= {MAX_NANOS}"
+            return f"0 <= v.seconds <= now_s + {AHEAD_S} and 0 <= v.nanos <= {MAX_NANOS}"
         case Word(must):
             return f"{'v and ' if must else ''}v in {known}"
     return ""

@@ -5,6 +5,7 @@ Decision 014 says why it is a table of ours. ``tests/aggregator/test_bounds.py``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,8 +28,9 @@ from aggregator.bound import (
     Word,
     compiled,
 )
+from aggregator.columns import Columns, Reader, reader
 
-__all__ = ["MAX_CAMERAS", "MAX_EVENT_BYTES", "MAX_HEARTBEAT_BYTES", "TABLE", "BadMessageError", "check"]
+__all__ = ["MAX_CAMERAS", "MAX_EVENT_BYTES", "MAX_HEARTBEAT_BYTES", "TABLE", "BadMessageError", "check", "columns"]
 
 MAX_EVENT_BYTES = 128 * 1024
 """An event without its pictures takes a few hundred bytes; a hundred times that is no event."""
@@ -200,3 +202,17 @@ _CHECKS.update(
 def check(message: Any, now: datetime) -> None:
     """Raise ``BadMessageError``, which names the field, if a value in ``message`` is out of its bounds."""
     _CHECKS[message.DESCRIPTOR.full_name](message, "", now.timestamp())
+
+
+_READERS: Final[dict[str, Reader]] = {}
+_READERS.update(
+    (message.DESCRIPTOR.full_name, reader(message.DESCRIPTOR, bounds, _READERS)) for message, bounds in TABLE.items()
+)
+_INCIDENT_EVENTS: Final = reader(
+    ingest_pb2.Event.DESCRIPTOR, TABLE[ingest_pb2.Event], _READERS, only=("emitted_at", "incident")
+)
+
+
+def columns(events: Sequence[Any], now: datetime) -> Columns | None:
+    """The values of events, at least one and each with an incident, by field; None if one may be out of its bounds."""
+    return _INCIDENT_EVENTS(events, now.timestamp())

@@ -90,8 +90,7 @@ class Gap:
     lost_to: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One numbered event. ``body`` is None for one that can never be taken; ``reject_reason`` then says why.
 
     ``payload`` is the event's protobuf encoding, kept as it came.

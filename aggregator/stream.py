@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -14,6 +14,7 @@ from clearway.v1 import ingest_pb2
 
 from aggregator.bounds import MAX_HEARTBEAT_BYTES
 from aggregator.decoding import Undecodable
+from aggregator.entries import read_entries
 from aggregator.heartbeat_bounds import keep_what_fits
 from aggregator.identity import Peer
 from aggregator.ingest import Failed
@@ -32,7 +33,7 @@ from aggregator.records import (
 from aggregator.refusal import RefusalError, exhausted, store_refuses, taken_over
 from aggregator.store.errors import StoreError
 from aggregator.stream_parts import Arrived, Shared
-from aggregator.wire import MAX_SEQ, BadMessageError, read_entry, read_opening
+from aggregator.wire import MAX_SEQ, BadMessageError, read_opening
 
 T = TypeVar("T")
 
@@ -278,9 +279,7 @@ class AgentStream:
         if not 1 <= first <= MAX_SEQ - count:
             raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, "bad_message", f"first_seq {first} is no sequence")
         now = self._shared.clock()
-        entries = tuple(
-            self._named(read_entry(first + place, event, now)) for place, event in enumerate(message.events)
-        )
+        entries = self._named(read_entries(first, message.events, now))
         read_at = time.perf_counter()
         async with self._room:
             await self._room.wait_for(lambda: self._has_room(count, size_bytes))
@@ -296,16 +295,20 @@ class AgentStream:
             self._in_flight + events <= bounds.window and self._in_flight_bytes + size_bytes <= bounds.max_message_bytes
         )
 
-    def _named(self, entry: Entry) -> Entry:
-        """The entry, without its body if its camera or zone would be one too many."""
-        match entry.body:
-            case IncidentEvent(camera_id=camera_id, zone_id=zone_id):
-                refused = self._shared.label_sets.refuses(self.agent_id, camera_id, zone_id)
-            case CameraChange(camera_id=camera_id):
-                refused = self._shared.label_sets.refuses(self.agent_id, camera_id)
-            case _:
-                return entry
-        return replace(entry, body=None, reject_reason=refused) if refused else entry
+    def _named(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """The entries, without the bodies of those whose camera or zone would be one too many."""
+        names = dict.fromkeys(_place(entry) for entry in entries)
+        refused = {
+            place: reason
+            for place in names
+            if place and (reason := self._shared.label_sets.refuses(self.agent_id, *place))
+        }
+        if not refused:
+            return entries
+        return tuple(
+            entry._replace(body=None, reject_reason=refused[place]) if (place := _place(entry)) in refused else entry
+            for entry in entries
+        )
 
     async def _acknowledge(self) -> None:
         while (sent := await self._pending.get()) is not None:
@@ -357,3 +360,11 @@ class AgentStream:
             return await work
         except StoreError as error:
             raise store_refuses(error) from error
+
+
+def _place(entry: Entry) -> tuple[str, ...]:
+    """The camera, and the zone, of which an entry says something."""
+    body = entry.body
+    if type(body) is IncidentEvent:
+        return (body.camera_id, body.zone_id)
+    return (body.camera_id,) if type(body) is CameraChange else ()

@@ -6,34 +6,29 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from clearway.v1 import camera_pb2, incident_pb2, ingest_pb2, scene_pb2
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from clearway.v1 import scene_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aggregator.bound import MAX_NANOS, MAX_SEQ, BadMessageError, moment, shown
 from aggregator.bounds import MAX_EVENT_BYTES, check
 from aggregator.records import CameraChange, Entry, Evidence, Gap, IncidentEvent, Opening, Phase
+from aggregator.words import (
+    CAMERA_STATES,
+    CLASS_GROUPS,
+    CLOSE_REASONS,
+    EVIDENCE_MOMENTS,
+    GAP_REASONS,
+    KINDS,
+    PHASES,
+    SCENARIOS,
+    SEVERITIES,
+)
 
 __all__ = ["MAX_SEQ", "BadMessageError", "camera_state_name", "read_entry", "read_opening", "read_time"]
 
 
-def _words(enum: EnumTypeWrapper, prefix: str) -> dict[int, str]:
-    return {number: name.removeprefix(prefix).lower() for name, number in enum.items()}
-
-
 _BODY: Final = re.compile(r"^(?:incident|camera_state|gap)\.")
 """In front of a field's name it says nothing new: an event has one body."""
-_PHASES: Final = {
-    number: Phase(word) for number, word in _words(incident_pb2.IncidentPhase, "INCIDENT_PHASE_").items() if number
-}
-_CLOSE_REASONS: Final = _words(incident_pb2.CloseReason, "CLOSE_REASON_")
-_SEVERITIES: Final = _words(incident_pb2.Severity, "SEVERITY_")
-_EVIDENCE_MOMENTS: Final = _words(incident_pb2.EvidenceMoment, "EVIDENCE_MOMENT_")
-_SCENARIOS: Final = _words(scene_pb2.Scenario, "SCENARIO_")
-_KINDS: Final = _words(scene_pb2.FindingKind, "FINDING_KIND_")
-_CLASS_GROUPS: Final = _words(scene_pb2.ClassGroup, "CLASS_GROUP_")
-_CAMERA_STATES: Final = _words(camera_pb2.CameraState, "CAMERA_STATE_")
-_GAP_REASONS: Final = _words(ingest_pb2.GapReason, "GAP_REASON_")
 
 
 def read_opening(hello: Any, now: datetime) -> Opening:
@@ -71,9 +66,9 @@ def read_entry(seq: int, event: Any, now: datetime) -> Entry:
 
 def camera_state_name(state: int) -> str:
     """A camera's state as a word. Raises ``BadMessageError``."""
-    if not state or state not in _CAMERA_STATES:
+    if not state or state not in CAMERA_STATES:
         raise BadMessageError(f"state {state} is not known here")
-    return _CAMERA_STATES[state]
+    return CAMERA_STATES[state]
 
 
 def read_time(stamp: Timestamp) -> datetime | None:
@@ -99,24 +94,24 @@ def _body(event: Any) -> IncidentEvent | CameraChange | Gap:
 
 
 def _incident(message: Any) -> IncidentEvent:
-    phase = _PHASES[message.phase]
+    phase = PHASES[message.phase]
     reason = None
     if phase is Phase.CLOSED:
         if not message.close_reason:
             raise BadMessageError("close_reason is missing")
-        reason = _CLOSE_REASONS[message.close_reason]
+        reason = CLOSE_REASONS[message.close_reason]
     if message.stay_id and not message.class_group:
         raise BadMessageError("class_group is missing")
-    width_m, uncertainty_m = _width(message)
+    width_m, uncertainty_m = clear_width(message)
     dwell = message.dwell
     return IncidentEvent(
         incident_id=message.incident_id,
         phase=phase,
         camera_id=message.camera_id,
         zone_id=message.zone_id,
-        scenario=_SCENARIOS[message.scenario],
-        kind=_KINDS[message.kind],
-        class_group=_CLASS_GROUPS[message.class_group],
+        scenario=SCENARIOS[message.scenario],
+        kind=KINDS[message.kind],
+        class_group=CLASS_GROUPS[message.class_group],
         class_name=message.class_name,
         stay_id=message.stay_id,
         occurred_at=moment(message.occurred_at),
@@ -130,15 +125,15 @@ def _incident(message: Any) -> IncidentEvent:
         box=_box(message.box) if message.HasField("box") else None,
         clear_width_m=width_m,
         clear_width_uncertainty_m=uncertainty_m,
-        severity=_SEVERITIES[message.severity],
+        severity=SEVERITIES[message.severity],
         close_reason=reason,
-        evidence=tuple(map(_picture, message.evidence)),
+        evidence=tuple(map(picture, message.evidence)),
         model_version=message.model_version,
         config_version=message.config_version,
     )
 
 
-def _width(message: Any) -> tuple[float | None, float | None]:
+def clear_width(message: Any) -> tuple[float | None, float | None]:
     """Clear width and its uncertainty, metres."""
     width = message.clear_width
     if not message.HasField("clear_width") or width.state != scene_pb2.MEASUREMENT_STATE_MEASURED:
@@ -148,10 +143,10 @@ def _width(message: Any) -> tuple[float | None, float | None]:
     return width.width_m, width.uncertainty_m if width.HasField("uncertainty_m") else None
 
 
-def _picture(reference: Any) -> Evidence:
+def picture(reference: Any) -> Evidence:
     return Evidence(
         sha256=reference.sha256,
-        moment=_EVIDENCE_MOMENTS[reference.moment],
+        moment=EVIDENCE_MOMENTS[reference.moment],
         media_type=reference.media_type,
         size_bytes=reference.size_bytes,
         captured_at=moment(reference.captured_at) if reference.HasField("captured_at") else None,
@@ -163,8 +158,8 @@ def _picture(reference: Any) -> Evidence:
 def _camera_change(message: Any) -> CameraChange:
     return CameraChange(
         camera_id=message.camera_id,
-        from_state=_CAMERA_STATES[message.from_state],
-        to_state=_CAMERA_STATES[message.to_state],
+        from_state=CAMERA_STATES[message.from_state],
+        to_state=CAMERA_STATES[message.to_state],
         occurred_at=moment(message.occurred_at),
         media_time_s=message.media_time_s,
     )
@@ -175,7 +170,7 @@ def _gap(message: Any) -> Gap:
     if first > last:
         raise BadMessageError(f"a gap of {message.events_lost} events from {first} to {last} is absurd")
     return Gap(
-        reason=_GAP_REASONS[message.reason],
+        reason=GAP_REASONS[message.reason],
         events_lost=message.events_lost,
         first_lost_seq=first,
         last_lost_seq=last,

@@ -21,7 +21,8 @@ from aggregator.store.streams import MISSING_AT_HELLO, HighWater
 from aggregator.store.tallies import StreetOf
 from aggregator.store.upsert import Insert, Row
 
-Fresh = tuple[Batch, Entry]
+Fresh = tuple[Batch, Sequence[Entry]]
+"""What is new in a batch, in order."""
 
 _INSERT_EVENTS = Insert(incident_events)
 _INSERT_CHANGES = Insert(camera_state_changes)
@@ -49,7 +50,7 @@ def _admit(connection: Connection, batch: Batch, row: HighWater | None, fresh: l
     before = row.committed_seq
     if batch.entries and batch.first_seq > before + 1:
         return Hole(before + 1)
-    new = [entry for entry in batch.entries if entry.seq > before]
+    new = batch.entries[max(0, before + 1 - batch.first_seq) :]
     duplicates = len(batch.entries) - len(new)
     rejected = [(entry.seq, entry.reject_reason) for entry in new if entry.body is None]
     if duplicates:
@@ -60,7 +61,8 @@ def _admit(connection: Connection, batch: Batch, row: HighWater | None, fresh: l
     row.stored += len(new) - refused
     row.rejected += refused
     row.duplicates += duplicates
-    fresh.extend((batch, entry) for entry in new)
+    if new:
+        fresh.append((batch, new))
     return Stored(row.committed_seq, tuple(rejected), len(new) - refused, duplicates)
 
 
@@ -79,30 +81,34 @@ def _rejected_before(connection: Connection, batch: Batch, through_seq: int) -> 
 
 
 def _store(connection: Connection, fresh: list[Fresh], street_of: StreetOf) -> None:
+    fresh.sort(key=lambda each: (each[0].agent_id, each[0].epoch, each[1][0].seq))
     events: list[tuple[str, Entry, IncidentEvent]] = []
     event_rows: list[Row] = []
     changes: list[tuple[Batch, Entry, CameraChange]] = []
     gaps: list[tuple[Batch, Entry, Gap]] = []
     rejects: list[Row] = []
-    for batch, entry in fresh:
-        body, number = entry.body, (batch.agent_id, batch.epoch, entry.seq)
-        match body:
-            case IncidentEvent():
-                what = (body.incident_id, body.phase.value, body.occurred_at, entry.emitted_at)
-                events.append((batch.agent_id, entry, body))
-                event_rows.append((*number, *what, entry.payload, entry.received_at))
-            case CameraChange():
+    for batch, entries in fresh:
+        agent, epoch = batch.agent_id, batch.epoch
+        for entry in entries:
+            seq, payload, received_at, emitted_at, body, _ = entry
+            if isinstance(body, IncidentEvent):
+                events.append((agent, entry, body))
+                phase = body.phase._value_
+                event_rows.append(
+                    (agent, epoch, seq, body.incident_id, phase, body.occurred_at, emitted_at, payload, received_at)
+                )
+            elif body is None:
+                rejects.append((agent, epoch, seq, entry.reject_reason, payload, received_at))
+            elif isinstance(body, CameraChange):
                 changes.append((batch, entry, body))
-            case Gap():
+            else:
                 gaps.append((batch, entry, body))
-            case None:
-                rejects.append((*number, entry.reject_reason, entry.payload, entry.received_at))
     fold(connection, events, street_of)
-    _INSERT_EVENTS(connection, sorted(event_rows))
+    _INSERT_EVENTS(connection, event_rows)
     _store_changes(connection, changes)
     for batch, entry, gap in gaps:
         _store_gap(connection, batch, entry, gap)
-    _INSERT_REJECTED(connection, sorted(rejects))
+    _INSERT_REJECTED(connection, rejects)
 
 
 def _store_changes(connection: Connection, changes: list[tuple[Batch, Entry, CameraChange]]) -> None:
@@ -114,7 +120,7 @@ def _store_changes(connection: Connection, changes: list[tuple[Batch, Entry, Cam
         rows.append((*number, body.camera_id, *states, *when, entry.payload, entry.received_at))
         camera = (batch.agent_id, body.camera_id)
         last[camera] = (*camera, body.to_state, body.occurred_at, entry.received_at)
-    _INSERT_CHANGES(connection, sorted(rows))
+    _INSERT_CHANGES(connection, rows)
     PUT_CAMERA_STATES(connection, sorted(last.values()))
 
 

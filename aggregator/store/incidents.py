@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from aggregator.records import Entry, IncidentEvent, Phase
+from aggregator.store.lookup import Lookup
 from aggregator.store.schema import evidence_references, incidents
 from aggregator.store.tallies import Place, StreetOf, TallyBook
 from aggregator.store.upsert import Insert, Row, leave, replace_all
 
-_KEYS_AT_ONCE = 400
 _FIXED = ("camera_id", "zone_id", "scenario", "kind", "class_group")
 _NO_BOX = (None, None, None, None)
 
 _PUT = Insert(incidents, replace_all(incidents, keep=(*_FIXED, "first_received_at")))
 _PUT_PICTURES = Insert(evidence_references, leave)
-_STANDING = select(
-    incidents.c.agent_id,
-    incidents.c.incident_id,
-    incidents.c.closed_at.is_not(None),
-    *(incidents.c[name] for name in _FIXED),
-)
+_STANDING = Lookup(incidents, ("agent_id", "incident_id"), (*_FIXED, "closed_at"))
 _HEARD_AGAIN = (
     update(incidents)
     .where(incidents.c.agent_id == bindparam("of_agent"), incidents.c.incident_id == bindparam("of_incident"))
@@ -132,19 +127,12 @@ def fold(connection: Connection, events: list[tuple[str, Entry, IncidentEvent]],
 
 def _present(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[Place, bool]]:
     """Of the incidents that the store has: where, and whether it is closed."""
-    found: dict[tuple[str, str], tuple[Place, bool]] = {}
-    for part in _parts(sorted(keys)):
-        statement = _STANDING.where(tuple_(incidents.c.agent_id, incidents.c.incident_id).in_(part))
-        for agent, incident_id, closed, camera_id, zone_id, scenario, kind, class_group in connection.execute(
-            statement
-        ):
-            found[agent, incident_id] = (agent, camera_id, zone_id, scenario, kind, class_group), bool(closed)
-    return found
-
-
-def _parts(keys: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        yield keys[start : start + _KEYS_AT_ONCE]
+    return {
+        (agent, incident_id): ((agent, camera_id, zone_id, scenario, kind, class_group), closed_at is not None)
+        for agent, incident_id, camera_id, zone_id, scenario, kind, class_group, closed_at in _STANDING(
+            connection, sorted(keys)
+        )
+    }
 
 
 def _row(one: _Standing, last: IncidentEvent) -> Row:
@@ -159,7 +147,7 @@ def _row(one: _Standing, last: IncidentEvent) -> Row:
         class_group,
         last.class_name,
         last.stay_id,
-        last.phase.value,
+        last.phase._value_,
         last.severity,
         last.opened_at,
         last.occurred_at,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, Table, bindparam, delete, select
 
 from aggregator.store.schema import (
     camera_state_changes,
@@ -30,15 +32,21 @@ def forget(connection: Connection, before: datetime) -> int:
         .order_by(incidents.c.agent_id, incidents.c.incident_id)
         .limit(AT_ONCE)
     ).all()
-    keys = [(row.agent_id, row.incident_id) for row in old]
-    gone = len(keys)
-    if keys:
-        for table in (incident_events, evidence_references, incidents):
-            connection.execute(delete(table).where(tuple_(table.c.agent_id, table.c.incident_id).in_(keys)))
+    for table in (incident_events, evidence_references, incidents):
+        _delete(connection, table, ("agent_id", "incident_id"), [tuple(row) for row in old])
+    gone = len(old)
     for table in (camera_state_changes, rejected_events):
         key = list(table.primary_key)
         rows = connection.execute(select(*key).where(table.c.received_at < before).order_by(*key).limit(AT_ONCE)).all()
-        if rows:
-            connection.execute(delete(table).where(tuple_(*key).in_([tuple(row) for row in rows])))
+        _delete(connection, table, [column.name for column in key], [tuple(row) for row in rows])
         gone += len(rows)
     return gone
+
+
+def _delete(connection: Connection, table: Table, key: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
+    """Delete what has one of these keys, one after the other: given them all at once, SQLite reads the whole table."""
+    if keys:
+        statement = delete(table).where(*(table.c[name] == bindparam(f"of_{name}") for name in key))
+        connection.execute(
+            statement, [{f"of_{name}": part for name, part in zip(key, one, strict=True)} for one in keys]
+        )

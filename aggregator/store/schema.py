@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -35,15 +37,31 @@ metadata = MetaData(
 ID = String(128)
 WORD = String(32)
 
-_TIME_LENGTH = len("2026-01-01 00:00:00.000000")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTES = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60))
+
+
+@lru_cache(maxsize=1024)
+def _day(since_1970: int) -> str:
+    return f"{_EPOCH.date() + timedelta(since_1970)} "
 
 
 def sqlite_time(value: datetime | None) -> str | None:
     """A moment as SQLite holds it: UTC, with a space between day and hour, to the microsecond."""
     if value is None:
         return None
-    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return moment.isoformat(" ", "microseconds")[:_TIME_LENGTH]
+    since = value - _EPOCH
+    minute, second = divmod(since.seconds, 60)
+    return f"{_day(since.days)}{_MINUTES[minute]}{second:02d}.{since.microseconds:06d}"
+
+
+def sqlite_times(values: Iterable[datetime | None]) -> Iterator[str | None]:
+    """The same for many, of which neighbours are often one and the same."""
+    last, text = None, None
+    for value in values:
+        if value is not last:
+            last, text = value, sqlite_time(value)
+        yield text
 
 
 class UtcTime(TypeDecorator[datetime]):

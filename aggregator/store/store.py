@@ -149,7 +149,7 @@ class Store:
             try:
                 outcome = self._commit([single])[0]
             except UnstorableError as error:
-                refused = replace(entry, body=None, reject_reason=f"cannot be stored: {error}")
+                refused = entry._replace(body=None, reject_reason=f"cannot be stored: {error}")
                 outcome = self._commit([replace(single, entries=(refused,))])[0]
             if isinstance(outcome, (Hole, Fenced)):
                 return outcome

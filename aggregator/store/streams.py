@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, func, select, update
 
 from aggregator.records import Opened, Opening, QueueBehind
 from aggregator.store.schema import agents, gap_records, streams
@@ -28,7 +28,7 @@ _KNOW = Insert(agents, lambda new: {name: new[name] for name in _KNOWN})
 _BEGIN = Insert(streams, leave)
 _OF: BindParameter[str] = bindparam("of", expanding=True)
 _LOCK_QUEUES = (
-    select(streams.c.agent_id, streams.c.epoch, streams.c.committed_seq)
+    select(streams.c.agent_id, streams.c.epoch, streams.c.committed_seq, streams.c.fence)
     .where(streams.c.agent_id.in_(_OF))
     .order_by(streams.c.agent_id, streams.c.epoch)
     .with_for_update()
@@ -123,18 +123,16 @@ def _skip(connection: Connection, hello: Opening, committed: int, lost: int, now
 
 
 def lock(connection: Connection, keys: Iterable[StreamKey]) -> dict[StreamKey, HighWater]:
-    """Lock high-water rows, in order of their keys, until the transaction ends."""
-    wanted = sorted(set(keys))
+    """Lock high-water rows, and those of the same agents' other queues, in order until the transaction ends."""
+    wanted = set(keys)
+    ids = sorted({agent for agent, _ in wanted})
     found: dict[StreamKey, HighWater] = {}
-    for start in range(0, len(wanted), KEYS_AT_ONCE):
-        part = wanted[start : start + KEYS_AT_ONCE]
-        rows = connection.execute(
-            select(streams.c.agent_id, streams.c.epoch, streams.c.committed_seq, streams.c.fence)
-            .where(or_(*(and_(streams.c.agent_id == agent, streams.c.epoch == epoch) for agent, epoch in part)))
-            .order_by(streams.c.agent_id, streams.c.epoch)
-            .with_for_update()
-        )
-        found |= {(row.agent_id, row.epoch): HighWater(row.committed_seq, row.fence) for row in rows}
+    for start in range(0, len(ids), KEYS_AT_ONCE):
+        for agent, epoch, committed, fence in connection.execute(
+            _LOCK_QUEUES, {"of": ids[start : start + KEYS_AT_ONCE]}
+        ):
+            if (agent, epoch) in wanted:
+                found[agent, epoch] = HighWater(committed, fence)
     return found
 
 

@@ -5,8 +5,10 @@ Each is kept twice: by camera and zone, and by the street in which the camera st
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from math import fsum
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -28,6 +30,8 @@ STATE_SECONDS = "state."
 ENFORCED_SECONDS = "enforced"
 JUDGED_SECONDS = "judged"
 VIOLATION_SECONDS = "violation"
+
+_BOUND_NAMES = (*map(str, DURATION_BOUNDS_S), MORE)
 
 SEEN_TO_END = ("left", "cleared")
 """The reasons for closing by which a place was seen to be clear."""
@@ -100,25 +104,18 @@ class TallyBook:
 
     def __init__(self, street_of: StreetOf) -> None:
         self._street_of = street_of
+        self._opened: defaultdict[Place, int] = defaultdict(int)
+        self._closed: defaultdict[tuple[Place, str], list[float]] = defaultdict(list)
         self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._street_sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
 
     def opened(self, place: Place) -> None:
         """An incident was opened at ``place``."""
-        self._sums[*place, OPENED] += 1
-        self._street_sums[*self._street(place), OPENED] += 1
+        self._opened[place] += 1
 
     def closed(self, place: Place, reason: str, duration_s: float) -> None:
         """An incident was closed after ``duration_s`` seconds."""
-        bound = next((str(bound) for bound in DURATION_BOUNDS_S if duration_s <= bound), MORE)
-        sums, street_sums, street = self._sums, self._street_sums, self._street(place)
-        sums[*place, CLOSED + reason] += 1
-        sums[*place, DURATION + bound] += 1
-        sums[*place, DURATION_SUM] += duration_s
-        street_sums[*street, CLOSED + reason] += 1
-        if reason in SEEN_TO_END:
-            street_sums[*street, CLEAR + bound] += 1
-            street_sums[*street, CLEAR_SUM] += duration_s
+        self._closed[place, reason].append(duration_s)
 
     def grown(self, agent_id: str, grown: Grown) -> None:
         """A sum of seconds has grown. By camera only violations are kept: they are rare, and no heartbeat has their
@@ -130,8 +127,28 @@ class TallyBook:
 
     def write(self, connection: Connection) -> None:
         """Add everything to the tables, in an order by which two replicas never wait for each other in a circle."""
+        for place, count in self._opened.items():
+            self._sums[*place, OPENED] += count
+            self._street_sums[*self._street(place), OPENED] += count
+        for (place, reason), durations_s in self._closed.items():
+            self._add_closed(place, reason, durations_s)
         _ADD(connection, [(*key, value) for key, value in sorted(self._sums.items())])
         _ADD_TO_STREETS(connection, [(*key, value) for key, value in sorted(self._street_sums.items())])
+
+    def _add_closed(self, place: Place, reason: str, durations_s: Sequence[float]) -> None:
+        sums, street_sums, street = self._sums, self._street_sums, self._street(place)
+        count, total_s = len(durations_s), fsum(durations_s)
+        bounds = Counter(bisect_left(DURATION_BOUNDS_S, duration_s) for duration_s in durations_s)
+        by_bound = {_BOUND_NAMES[bound]: many for bound, many in bounds.items()}
+        sums[*place, CLOSED + reason] += count
+        sums[*place, DURATION_SUM] += total_s
+        street_sums[*street, CLOSED + reason] += count
+        for bound, many in by_bound.items():
+            sums[*place, DURATION + bound] += many
+        if reason in SEEN_TO_END:
+            street_sums[*street, CLEAR_SUM] += total_s
+            for bound, many in by_bound.items():
+                street_sums[*street, CLEAR + bound] += many
 
     def _street(self, place: Place) -> tuple[str, ...]:
         agent, camera, _, scenario, kind, _ = place

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from clearway.v1 import camera_pb2, ingest_pb2, scene_pb2
@@ -121,7 +120,7 @@ class City:
         opening = self._opening(seq, name, where)
         assert isinstance(opening.body, IncidentEvent)
         closing = opening.body._replace(phase=Phase.CLOSED, occurred_at=NOW + timedelta(minutes=7), close_reason=reason)
-        return [opening, replace(opening, seq=seq + 1, body=closing)]
+        return [opening, opening._replace(seq=seq + 1, body=closing)]
 
     def _opening(self, seq: int, name: str, where: tuple[str, str, str, str]) -> Entry:
         camera, zone, scenario, kind = where

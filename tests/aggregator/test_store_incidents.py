@@ -193,7 +193,7 @@ def refuse_one_value(store: Store) -> None:
     whole = batch(fence, 1, event("a"), event("b"), event("c"))
     body = whole.entries[1].body
     assert isinstance(body, IncidentEvent)
-    broken = replace(whole.entries[1], body=body._replace(class_name="x" * 200))
+    broken = whole.entries[1]._replace(body=body._replace(class_name="x" * 200))
     whole = replace(whole, entries=(whole.entries[0], broken, whole.entries[2]))
     outcomes = store.commit([whole, batch(other, 1, event("a"), agent="other")])
     assert isinstance(outcomes[0], Stored)

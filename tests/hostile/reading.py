@@ -9,6 +9,7 @@ from typing import Any
 
 from aggregator.bound import BadMessageError
 from aggregator.decoding import Undecodable
+from aggregator.entries import read_entries
 from aggregator.heartbeat import read_heartbeat
 from aggregator.heartbeat_bounds import keep_what_fits
 from aggregator.records import Entry
@@ -38,7 +39,9 @@ def read(message: Any, first_seq: int) -> tuple[str, list[Entry]]:
         assert_bounded(read_heartbeat(message.heartbeat, NOW))
         return "heartbeat read", []
     if kind == "batch":
-        entries = [read_entry(first_seq + place, event, NOW) for place, event in enumerate(message.batch.events[:MOST])]
+        events = message.batch.events[:MOST]
+        entries = list(read_entries(first_seq, events, NOW))
+        assert entries == [read_entry(first_seq + place, event, NOW) for place, event in enumerate(events)]
         for entry in entries:
             assert (entry.body is None) == bool(entry.reject_reason)
             assert_bounded(entry.body)
