@@ -169,13 +169,14 @@ def build_pipeline(
         )
         for zone in zones
     ]
+    looker = _looker(camera, detector, zones, width, height)
     card = detector.card
     model_version = f"{card.name}@{card.sha256[:12]}"
     return Pipeline(
         Parts(
             health=CameraHealth(),
-            looker=_looker(camera, detector, zones, width, height),
-            gate=_gate(camera, zones, width, height),
+            looker=looker,
+            gate=_gate(camera, zones, width, height, glances=bool(looker.windows)),
             memory=memory,
             meters=meters,
             judges=tuple(judges),
@@ -200,11 +201,13 @@ def build_pipeline(
     )
 
 
-def _gate(camera: CameraConfig, zones: tuple[Zone, ...], width: int, height: int) -> ChangeGate | None:
+def _gate(
+    camera: CameraConfig, zones: tuple[Zone, ...], width: int, height: int, *, glances: bool
+) -> ChangeGate | None:
     if camera.detection.recheck_s <= camera.period_s or not zones:
         return None
     gated = [GateZone(zone.polygon, isinstance(zone, PassageZone)) for zone in zones]
-    return ChangeGate((width, height), gated, GateRules(recheck_s=camera.detection.recheck_s))
+    return ChangeGate((width, height), gated, GateRules(recheck_s=camera.detection.recheck_s), glances=glances)
 
 
 def _looker(camera: CameraConfig, detector: Detector, zones: tuple[Zone, ...], width: int, height: int) -> CameraLooker:

@@ -56,6 +56,7 @@ class AvStream:
         name: str,
         hardware: bool,
         reliable: bool,
+        keys_apart: bool = False,
     ) -> None:
         self._name = name
         self._container = container
@@ -65,7 +66,7 @@ class AvStream:
         self._clock = clock
         self._counts = counts
         self._rate = rate
-        self._decoder = Decoder(stream, may_relent=reliable)
+        self._decoder = Decoder(stream, may_relent=reliable, keys_apart=keys_apart)
         self._wants_hardware = hardware
         self._time_base = stream.time_base or Fraction(1, 1_000_000)
         fps = stream.average_rate or stream.guessed_rate or Fraction(USUAL_FPS)

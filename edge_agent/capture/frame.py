@@ -56,7 +56,7 @@ class Frame:
 
     @property
     def small(self) -> Grey:
-        """``grey`` made smaller by a whole number, to ``SMALL_PX`` across or some more; health and change gate share it.
+        """``grey`` made smaller by a whole number, to ``SMALL_PX`` across or some more: health and gate share it.
 
         Whole numbers alone are cheap: a third of the time of the next size beside them.
         """
@@ -64,6 +64,10 @@ class Frame:
             by = max(1, self.width // SMALL_PX)
             rows, columns = max(1, self.height // by), max(1, self.width // by)
             cut = self.grey[: rows * by, : columns * by]
+            if by > 2 and by % 2 == 0:  # halving has a way of its own, so that two steps take half the time of one
+                cut = np.asarray(
+                    cv2.resize(cut, (columns * by // 2, rows * by // 2), interpolation=cv2.INTER_AREA), np.uint8
+                )
             self._small.append(np.asarray(cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8))
         return self._small[0]
 

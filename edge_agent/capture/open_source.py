@@ -110,6 +110,7 @@ def _connect(camera: CameraConfig, reading: Reading, sub_stream: bool) -> LiveSt
             reading.rate,
             name=shown_address(source),
             reliable=reliable,
+            keys_apart=kind is SourceKind.RTSP,
             hardware=settings.hardware == "auto" and reading.plan.mode is not DecodeMode.KEYFRAMES,
         )
     except SourceError:

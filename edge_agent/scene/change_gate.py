@@ -86,10 +86,22 @@ class Attention(Enum):
 
 
 class ChangeGate:
-    """The gate of one camera. Ask it on every frame that can be seen, in order; tell it what each look found."""
+    """The gate of one camera. Ask it on every frame that can be seen, in order; tell it what each look found.
 
-    def __init__(self, frame_size: tuple[int, int], zones: Sequence[GateZone], rules: GateRules | None = None) -> None:
+    ``glances`` is false where a glance would cost as much as a close look, since there are no windows: then what is on
+    its way gets a close look now and then, and nothing between.
+    """
+
+    def __init__(
+        self,
+        frame_size: tuple[int, int],
+        zones: Sequence[GateZone],
+        rules: GateRules | None = None,
+        *,
+        glances: bool = True,
+    ) -> None:
         self._rules = rules or GateRules()
+        self._glances = glances
         width, height = frame_size
         self._scale = min(WIDTH_PX, width) / width
         columns = max(1, round(width * self._scale / BLOCK_PX))
@@ -137,7 +149,9 @@ class ChangeGate:
             return Attention.CLOSE
         if not self._enough(self._moving & self._calm):
             return Attention.NONE
-        return Attention.CLOSE if at_s - self._looked_s >= rules.moving_s - 1e-6 else Attention.GLANCE
+        if at_s - self._looked_s >= rules.moving_s - 1e-6:
+            return Attention.CLOSE
+        return Attention.GLANCE if self._glances else Attention.NONE
 
     def looked(self, found: Detections) -> None:
         """The detector has looked at the frame that was asked about last, and found this."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
-from edge_agent.assembly import Site
+from edge_agent.assembly import Site, build_pipeline
 from edge_agent.capture.av_stream import AvStream
 from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
 from edge_agent.capture.decode_plan import DecodePlan
@@ -23,8 +24,8 @@ from edge_agent.capture.video import VideoSource, open_video
 from edge_agent.config import CameraConfig, SiteConfig
 from edge_agent.detection.detector import Detector
 from edge_agent.evaluation.clip_run import ClipRun, record
-from edge_agent.pipeline import Pipeline
-from edge_agent.replay import replay
+from edge_agent.pipeline import Observation, Pipeline
+from tests.benchmarks.edge.footage import SIZE
 
 BEGAN = datetime(2026, 5, 12, 2, 0, tzinfo=UTC)
 
@@ -71,6 +72,7 @@ class UnpacedStream:
             RateMeter(),
             name=self._path.name,
             reliable=True,
+            keys_apart=True,
             hardware=False,
         )
         try:
@@ -87,15 +89,21 @@ class UnpacedStream:
 
 def play(camera: CameraConfig, site: SiteConfig, detector: Detector) -> tuple[ClipRun, Pipeline]:
     """What the agent said of a recording that came as a stream, and its pipeline with what it counted."""
-    built: list[Pipeline] = []
-
-    def keep(pipeline: Pipeline) -> Pipeline:
-        built.append(pipeline)
-        return pipeline
-
     source = UnpacedStream(Path(camera.source), camera.period_s, started_at(camera, site))
-    run = record(replay(camera, source, Site("bench", site, ""), detector, adjust=keep), camera.period_s)
-    return run, built[0]
+    pipelines: list[Pipeline] = []
+
+    def seen() -> Iterator[Observation]:
+        for frame in source.frames():
+            if not pipelines:
+                size = frame.width, frame.height
+                pipelines.append(build_pipeline(camera, Site("bench", site, ""), detector, *size))
+            observation = pipelines[0].process(frame)
+            # As in a camera's thread, a picture is let go of before the next one is made.
+            frame = frame.without_picture()
+            observation = replace(observation, frame=frame)
+            yield observation
+
+    return replace(record(seen(), camera.period_s), size=SIZE), pipelines[0]
 
 
 def started_at(camera: CameraConfig, site: SiteConfig) -> datetime:

@@ -8,13 +8,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from edge_agent.capture.decoder import Decoder
+from edge_agent.capture.frame import Image
 from edge_agent.capture.open_source import open_live
 from edge_agent.capture.packets import VideoPacket, whole_pictures
 from edge_agent.capture.shot import BrokenPictureError
+from edge_agent.capture.video import upright
 from edge_agent.config import CameraConfig, StreamConfig
 
 MakeVideo = Callable[..., Path]
@@ -52,12 +55,13 @@ def test_whole_pictures_are_passed_on_at_once() -> None:
         assert len(given) == number + 1
 
 
+@pytest.mark.parametrize("keys_apart", [False, True])
 @pytest.mark.parametrize("lost", ["a packet", "the rest", "a slice"])
-def test_damage_is_said_and_never_shown(tmp_path: Path, make_video: MakeVideo, lost: str) -> None:
+def test_damage_is_said_and_never_shown(make_video: MakeVideo, lost: str, keys_apart: bool) -> None:
     path = make_video("a.mkv", range(0, 4000, 100), size=(640, 384), gop=10, b_frames=0)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        decoder = Decoder(stream, may_relent=False)
+        decoder = Decoder(stream, may_relent=False, keys_apart=keys_apart)
         for packet in container.demux(stream):
             if not packet.is_keyframe:
                 continue
@@ -69,6 +73,29 @@ def test_damage_is_said_and_never_shown(tmp_path: Path, make_video: MakeVideo, l
             with pytest.raises(BrokenPictureError):
                 decoder.one(damaged)
             assert not decoder.one(packet).is_corrupt
+
+
+def test_a_key_frame_with_a_decoder_of_its_own_shows_the_same_and_disturbs_no_other(make_video: MakeVideo) -> None:
+    path = make_video("a.mkv", range(0, 2000, 100), size=(640, 384), gop=5, b_frames=0)
+
+    def shown(*, keys_apart: bool) -> tuple[list[Image], list[Image]]:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            decoder = Decoder(stream, may_relent=True, keys_apart=keys_apart)
+            keys, all_of_them = [], []
+            for packet in container.demux(stream):
+                if packet.size:
+                    all_of_them += [upright(frame) for frame in decoder.next(packet, "DEFAULT")]
+                if packet.is_keyframe and keys_apart:
+                    keys.append(upright(decoder.one(packet)))
+            return keys, all_of_them
+
+    keys, beside = shown(keys_apart=True)
+    _, alone = shown(keys_apart=False)
+    assert len(keys) == 4
+    assert all(np.array_equal(one, other) for one, other in zip(beside, alone, strict=True))
+    for key, other in zip(keys, alone[::5], strict=False):
+        assert cv2.PSNR(key, other) > 40  # without the filter at the end, which smooths the borders of blocks
 
 
 @pytest.mark.parametrize("decode", ["keyframes", "sampled", "all"])

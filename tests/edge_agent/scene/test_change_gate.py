@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -57,9 +58,14 @@ class Asked:
     """A gate with one zone that is asked frame by frame, and told what each close look found."""
 
     def __init__(
-        self, *, restless: bool = False, rules: GateRules | None = None, found: Detections | None = None
+        self,
+        *,
+        restless: bool = False,
+        rules: GateRules | None = None,
+        found: Detections | None = None,
+        glances: bool = True,
     ) -> None:
-        self.gate = ChangeGate(SIZE, [GateZone(ZONE, restless)], rules)
+        self.gate = ChangeGate(SIZE, [GateZone(ZONE, restless)], rules, glances=glances)
         self.found = found if found is not None else Detections.empty()
         self.at_s = 0.0
 
@@ -126,6 +132,15 @@ def test_what_only_passes_gets_glances_and_a_close_look_now_and_then() -> None:
     asked.see(ground())
     asked.see(ground())
     assert asked.see(ground()) is NONE  # the road itself was never taken for something new
+
+
+def test_where_a_glance_costs_as_much_what_passes_gets_a_close_look_now_and_then_and_none_between() -> None:
+    asked = Asked(glances=False).settle(ground())
+    seen = [asked.see(with_thing(ground(), (220 + 40 * step, 210, 300 + 40 * step, 270))) for step in range(6)]
+    assert GLANCE not in seen
+    assert CLOSE in seen
+    close = [step for step, attention in enumerate(seen) if attention is CLOSE]
+    assert all(after - before <= GateRules().moving_s / PERIOD_S for before, after in pairwise(close))
 
 
 def test_on_a_passage_any_movement_is_looked_at_closely() -> None:
