@@ -16,7 +16,7 @@ from edge_agent.evaluation.suite import load_suite
 from edge_agent.evidence.drawing import AMBER, CYAN, GREEN, INK, RED, VIOLET, WHITE, box_outline, label, outline
 from edge_agent.pipeline import Observation
 from edge_agent.scenarios.finding import FindingState
-from edge_agent.scenarios.ground_contact import CORNER_SHARE, FOOT_SHARE
+from edge_agent.scene.foot import CORNER_SHARE, FOOT_SHARE
 from edge_agent.scene.stay import Box, Stay, StayState
 
 ROOT = Path(__file__).resolve().parent.parent.parent

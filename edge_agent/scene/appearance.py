@@ -77,14 +77,22 @@ class LookTable:
         size = max(round(cut.shape[1] * scale), 3), max(round(cut.shape[0] * scale), 3)
         return np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_AREA), np.float32)
 
-    def similarity(self, picture: Picture, box: Box) -> float:
-        """How well the remembered ``picture`` fits at ``box`` now, -1 to 1; 0 if the place is out of view."""
+    def similarity(self, picture: Picture, box: Box, share: float = 1.0) -> float:
+        """How well the remembered ``picture`` fits at ``box`` now, -1 to 1; 0 if the place is out of view.
+
+        Less than 1 for ``share`` compares the upper part alone: what stands before a thing is lower in the picture.
+        """
         place = self._cut(box)
         if place is None:
             return 0.0
         left, top, right, bottom = place
+        scale_x, scale_y = picture.shape[1] / (right - left), picture.shape[0] / (bottom - top)
+        if share < 1.0:
+            rows = round(share * picture.shape[0])
+            if rows < LEAST_SIDE_PX:
+                return 0.0
+            picture, bottom = picture[:rows], top + max(round(rows / scale_y), 1)
         height, width = picture.shape
-        scale_x, scale_y = width / (right - left), height / (bottom - top)
         margin = max(SEARCH_LEAST_PX, round(SEARCH_SHARE * max(width, height)))
         reach_x, reach_y = round(margin / scale_x), round(margin / scale_y)
         cut = self._grey[

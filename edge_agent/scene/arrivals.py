@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.boxes import covered_by_all, iou, iou_of, root_area, shared_of_smaller
+from edge_agent.scene.foot import foot_of, on_one_line
 from edge_agent.scene.look_back import APART_S, LookBack
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.now import Now
@@ -79,6 +81,8 @@ class Arrivals:
         if place.best_score >= rules.least_best_score:
             least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
             return sum(scores) >= rules.settle_score and share >= least_share
+        if place.group is ClassGroup.CYCLE:
+            return False  # branches, railings and racks are weak bicycles for as long as anyone looks
         above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
         return above >= rules.weak_evidence and share >= rules.weak_detected_share
 
@@ -95,7 +99,7 @@ class Arrivals:
         for other in seen:
             apart_s = min(abs(start_s - other.from_s), abs(place.first_seen_s - other.first_seen_s))
             together = apart_s <= rules.together_s
-            least_shared = rules.together_covered if together else rules.part_covered
+            least_shared = self.together_covered(place, other) if together else rules.part_covered
             lesser = place.best_score < (1.0 if together else rules.lesser_score) * other.best_score
             shared = shared_of_smaller(place.box, other.box)
             if lesser and shared >= least_shared:
@@ -110,10 +114,50 @@ class Arrivals:
             return True
         return covered_by_all(place.box, [other.box for other in seen]) >= self._rules.known_cover
 
+    def together_covered(self, place: Place, other: Place) -> float:
+        """Share of the smaller that two things have in common when they are one that came at once."""
+        weak = max(place.best_score, other.best_score) < self._rules.sure_score
+        same = weak and place.group is other.group
+        return self._rules.together_weak_covered if same else self._rules.together_covered
+
     def _slender(self, place: Place, now: Now) -> bool:
         x1, y1, x2, y2 = place.box
         cut = x1 <= EDGE_PX or x2 >= now.frame.width - EDGE_PX
         return place.group is ClassGroup.VEHICLE and not cut and (x2 - x1) < self._rules.slender * (y2 - y1)
+
+    def sharing_ground(self, place: Place, places: list[Place]) -> list[Place]:
+        """The standing things of its group on whose ground the candidate is: two vehicles cannot stand there, so it is
+        one of those, or a part of it, or has come in its place."""
+        rules = self._rules
+        return [
+            other
+            for other in places
+            if other.standing
+            and other is not place
+            and other.group is place.group
+            and self._can_be_part(place.box, other.box)
+            and on_one_line(place.box, other.box)
+            and shared_of_smaller(foot_of(place.box), foot_of(other.box)) >= rules.same_ground
+        ]
+
+    def in_doubt(self, place: Place, others: list[Place], now: Now, gap_s: float) -> bool:
+        """True while a candidate may be one of the things on whose ground it is.
+
+        One that is in sight is not replaced, but what was seen to come may stand before it. One that was lost may be
+        seen anew, in part: until the candidate was watched for as long as it takes to believe that a thing is gone.
+        """
+        rules = self._rules
+        if any(other.state is StayState.OBSERVED and other.last_observed_s >= now.at_s for other in others):
+            return not self._was_seen_to_come(place, gap_s)
+        watched_s = sum(sighting.elapsed_s for sighting in place.sightings)
+        return bool(others) and watched_s < rules.gone_s and len(place.sightings) < rules.gone_stills
+
+    def _was_seen_to_come(self, place: Place, gap_s: float) -> bool:
+        """True if its place looked otherwise in the frame before it was first seen."""
+        if place.picture is None:
+            return False
+        before = self._past.likeness_before(place.picture, place.box, place.first_seen_s, gap_s)
+        return before is not None and before < self._rules.moving_appearance
 
     def rival(self, place: Place, places: list[Place]) -> Place | None:
         """The standing thing in whose place the candidate is, if any."""
@@ -132,7 +176,7 @@ class Arrivals:
                 return other
         return None
 
-    def part_of_known(self, place: Place, places: list[Place]) -> bool:
+    def part_of_known(self, place: Place, places: Sequence[Place]) -> bool:
         """True if something stands there that looks as it did before: whatever had come would show in its picture."""
         return any(
             other.standing
@@ -147,5 +191,9 @@ class Arrivals:
         rules = self._rules
         if iou_of(box, known) >= rules.match_iou:
             return True
-        part = 1 / rules.part_size <= (root_area(known) / root_area(box)) ** 2 <= rules.part_size
-        return part and shared_of_smaller(box, known) >= rules.part_covered
+        return self._can_be_part(box, known) and shared_of_smaller(box, known) >= rules.part_covered
+
+    def _can_be_part(self, box: Box, known: Box) -> bool:
+        """True if neither is so much larger than the other that it would be the scene itself."""
+        ratio = (root_area(known) / root_area(box)) ** 2
+        return 1 / self._rules.part_size <= ratio <= self._rules.part_size

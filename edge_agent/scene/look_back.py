@@ -36,6 +36,11 @@ class LookBack:
         alike = [table.similarity(picture, box) >= least for at_s, table in self._frames if at_s >= from_s]
         return sum(alike) / len(alike) if alike else 1.0
 
+    def likeness_before(self, picture: Picture, box: Box, at_s: float, within_s: float) -> float | None:
+        """How much ``box`` looked like ``picture`` just before ``at_s``; None if nobody looked ``within_s`` of it."""
+        near = [table for seen_s, table in self._frames if at_s - within_s <= seen_s < at_s]
+        return near[-1].similarity(picture, box) if near else None
+
     def watched_s(self, from_s: float, to_s: float, gap_s: float) -> float:
         """How much of a time the camera could see: without what lies between frames further apart than ``gap_s``."""
         times = [from_s, *(at_s for at_s, _ in self._frames if from_s < at_s < to_s), to_s]

@@ -58,6 +58,8 @@ class MemoryRules:
     """Things that came to rest within this time of each other may be one thing, seen in parts."""
     together_covered: float = 0.5
     """Share of the smaller that two such things have in common when they are one."""
+    together_weak_covered: float = 0.4
+    """The same of two that never had ``sure_score``: one vehicle that a model is unsure of is boxed in halves."""
     lesser_score: float = 0.8
     """A candidate inside, or around, a known thing is a part of it unless its score is at least this share of its."""
     settle_detected_share: float = 0.3
@@ -70,6 +72,8 @@ class MemoryRules:
     """Share of the last frames in which a thing must have been detected for its misses to mean something."""
     reliable_misses: int = 3
     """Misses in a row that mean something of a thing that is detected reliably."""
+    part_appearance: float = 0.75
+    """The same of its upper part alone, which shows less: look-alikes are more."""
     renewing_appearance: float = 0.75
     """Similarity from which a new picture of a thing may replace the remembered one: it can't be of a departure."""
     relit_s: float = 8.0
@@ -92,12 +96,19 @@ class MemoryRules:
     """Least score of what can hide a thing: weaker ones come and go on the background."""
     occluder_cover: float = 0.25
     """Share of a place that other detections must cover to hide it."""
+    weak_occluder_cover: float = 0.7
+    """The same of a weaker one: it hides nothing for sure, but nothing is gone behind it."""
+    same_ground: float = 0.6
+    """Share of the smaller ground contact that two sights of one group have in common when they are one thing: two
+    vehicles never stand on the same ground."""
     quiet: float = 0.8
     """Similarity of a place with itself one frame ago at which nothing moves in front of it."""
     gone_s: float = 3.0
     """Time for which a place must be seen without its thing before the thing is gone."""
     gone_sightings: int = 3
     """Frames in which a place must be seen without its thing, whatever the sampling period."""
+    gone_stills: int = 6
+    """The same of frames that have nothing but gaps between them."""
     hidden_s: float = 120.0
     """Longest that something undetected may stand or move before a place until its thing counts as gone."""
     candidate_s: float = 4.0

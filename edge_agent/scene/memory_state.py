@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup
+from edge_agent.scene.album import Portrait
 from edge_agent.scene.appearance import Picture
 from edge_agent.scene.place import HISTORY, Place, Sighting
 from edge_agent.scene.stay import Box, StayState
@@ -51,6 +52,7 @@ def dump_place(place: Place) -> dict[str, Any]:
         "group_votes": {group.value: votes for group, votes in place.group_votes.items()},
         "sightings": [[s.at_s, s.box, s.score, s.elapsed_s, s.state.value] for s in place.sightings],
         "picture": _dump_picture(place.picture),
+        "album": [[_dump_picture(look.picture), list(look.box)] for look in place.album],
     }
 
 
@@ -85,6 +87,10 @@ def _load_place(state: dict[str, Any]) -> Place:
         maxlen=HISTORY,
     )
     place.picture = _load_picture(state["picture"])
+    for text, sides in state.get("album", ()):  # it was not always kept
+        picture = _load_picture(text)
+        if picture is not None:
+            place.album.keep(Portrait(picture, _box(sides)))
     return place
 
 

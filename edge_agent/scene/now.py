@@ -32,13 +32,16 @@ class Now:
         self.at_s = at_s
         self.elapsed_s = elapsed_s
         self.shift_px = view.shift_px
-        self._gap = gap
+        self.gap = gap
         self._before = before
+        self._rules = rules
+        self._similarities: dict[int, float] = {}
         self.table = LookTable(frame.grey, self.shift_px).no_wider(FRAME_PX)
         moved = np.array([*view.shift_px, *view.shift_px], np.float32)
         people = np.array([group is ClassGroup.PERSON for group in detections.groups], bool)
-        solid = detections.keep(detections.scores >= rules.occluder_score)
-        self.occluders: Boxes = solid.boxes - moved if len(solid) else np.zeros((0, 4), np.float32)
+        self.solid: Boxes = detections.boxes - moved if len(detections) else np.zeros((0, 4), np.float32)
+        sure = detections.scores >= rules.occluder_score
+        self.cover_needed = np.where(sure, rules.occluder_cover, rules.weak_occluder_cover)
         self.detections = detections.keep(~people).first(rules.most_detections) if len(detections) else detections
         self.boxes: Boxes = self.detections.boxes - moved if len(self.detections) else np.zeros((0, 4), np.float32)
 
@@ -53,7 +56,25 @@ class Now:
         return self.table.picture(box)
 
     def similarity(self, place: Place) -> float:
-        return 0.0 if place.picture is None else self.table.similarity(place.picture, place.pictured_box or place.box)
+        """How well the place looks as remembered: as when it was last pictured, or as in any look of its album."""
+        if place.picture is None:
+            return 0.0
+        known = self._similarities.get(id(place))
+        if known is None:
+            sure = self._rules.sure_appearance
+            known = self.table.similarity(place.picture, place.pictured_box or place.box)
+            if known < sure:
+                known = max(known, place.album.likeness(self.table, sure))
+            self._similarities[id(place)] = known
+        return known
+
+    def recognises(self, place: Place, least: float) -> bool:
+        """True if the place looks as remembered by ``least``; or the upper part of it does, something may stand before
+        it, by ``part_appearance`` at least."""
+        if self.similarity(place) >= least:
+            return True
+        least = max(least, self._rules.part_appearance)
+        return place.album.upper_likeness(self.table, least) >= least
 
     def looks_other(self, place: Place, found: int, rules: MemoryRules) -> bool:
         """True if the candidate's last picture does not fit where it is detected now."""
@@ -63,7 +84,7 @@ class Now:
 
     def quiet(self, place: Place, rules: MemoryRules) -> bool:
         """True if nothing has moved at the place since the frame before; after a gap, that can't be asked."""
-        if self._gap or self._before is None:
+        if self.gap or self._before is None:
             return True
         before = self._before.picture(place.box)
         return before is None or self.table.still(before, place.box, rules.quiet)

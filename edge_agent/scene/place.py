@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.scene.appearance import Picture
+from edge_agent.scene.album import Album, Portrait
+from edge_agent.scene.appearance import LookTable, Picture
 from edge_agent.scene.boxes import Boxes, offset
 from edge_agent.scene.memory_rules import MemoryRules
 from edge_agent.scene.stay import Box, Dwell, Stay, StayState
@@ -46,6 +47,8 @@ class Place:
     pictured_box: Box | None = None
     """Where the picture was taken: ``box`` follows the detector, and the picture fits at its own place alone."""
     pictured_s: float = 0.0
+    album: Album = field(default_factory=Album)
+    """Its looks so far, once it stands."""
     best_score: float = 0.0
     score: float = 0.0
     standing: bool = False
@@ -93,9 +96,31 @@ class Place:
         if len(self.votes) > CLASSES_KEPT:
             del self.votes[min(self.votes, key=lambda name: self.votes[name])]
 
-    def show(self, picture: Picture | None, at_s: float) -> None:
-        """Remember ``picture``, which was taken at ``box``."""
-        self.picture, self.pictured_box, self.pictured_s = picture, self.box, at_s
+    def count(self, class_name: str, group: ClassGroup, score: float, rules: MemoryRules) -> None:
+        """Take in one detection."""
+        weight = rules.share_memory
+        self.detected_share = weight + (1 - weight) ** (self.misses + 1) * self.detected_share
+        self.misses = 0
+        self.vote(class_name, group, score)
+        self.score, self.best_score = score, max(self.best_score, score)
+
+    def observe(self, similarity: float, at_s: float, elapsed_s: float, rules: MemoryRules) -> None:
+        """It was seen there, looking as much like itself as ``similarity`` says: what was pending is settled."""
+        if similarity < rules.sure_appearance:
+            self.steady_since_s = at_s
+        self.state = StayState.OBSERVED
+        self.observed_s += elapsed_s
+        self.occluded_s += self.pending_s
+        self.unknown_s += self.pending_unknown_s
+        self.pending_s = self.pending_unknown_s = 0.0
+        self.last_observed_s = at_s
+        self.missing_since_s, self.missing_sightings = None, 0
+
+    def show(self, table: LookTable, at_s: float) -> None:
+        """Remember what ``table`` shows at ``box``."""
+        self.picture, self.pictured_box, self.pictured_s = table.picture(self.box), self.box, at_s
+        if self.standing and self.picture is not None:
+            self.album.add(Portrait(self.picture, self.box), table)
 
     def rest_from(self, rules: MemoryRules) -> float | None:
         """Since when it has kept its place, or None if it has not."""

@@ -45,6 +45,10 @@ def test_a_place_comes_back_as_it_was() -> None:
                 ]
                 assert [s.box for s in was] == [s.box for s in now]
                 assert now.maxlen == was.maxlen
+            elif field.name == "album":
+                assert [look.box for look in now] == [look.box for look in was]
+                for look, again_look in zip(was, now, strict=True):
+                    assert np.abs(look.picture - again_look.picture).max() <= 0.5
             else:
                 assert now == was, field.name
 
@@ -67,6 +71,10 @@ def test_keeping_it_twice_changes_nothing_more() -> None:
         {"sightings": [[1.0, [0, 0, 1, 1], 0.5]]},
         {"picture": "bm90IGEgcGljdHVyZQ=="},
         {"picture": ""},
+        {"album": [["", [0, 0, 9, 9]]]},
+        {"album": [["bm90IGEgcGljdHVyZQ==", [0, 0, 9, 9]]]},
+        {"album": [[None]]},
+        {"album": 3},
         {"from_s": "yesterday"},
         {"misses": "many"},
         {"misses": None},
@@ -83,10 +91,17 @@ def test_damaged_state_is_refused(damage: dict[str, Any]) -> None:
 
 def test_state_without_a_field_is_refused() -> None:
     whole = dump_place(remembered()[0])
-    for name in whole.keys() - {"pictured_box"}:
+    for name in whole.keys() - {"pictured_box", "album"}:
         state = {other: value for other, value in whole.items() if other != name}
         with pytest.raises(KeyError):
             load_place(state)
+
+
+def test_a_place_kept_before_it_had_an_album_can_be_read() -> None:
+    state = dump_place(remembered()[0])
+    assert state["album"]
+    del state["album"]
+    assert len(load_place(state).album) == 0
 
 
 def test_a_place_kept_before_its_picture_had_a_box_of_its_own_can_be_read() -> None:
