@@ -134,10 +134,10 @@ class Background:
         same: Mask = (brightness < self.rules.same_brightness * slack) & (red * red + blue * blue < colour * colour)
         return same
 
-    def shows_thing(self) -> Mask:
-        """Pixels at which what has settled is no background in any light."""
+    def shows_thing(self, look: Look | None = None) -> Mask:
+        """Pixels at which a look, else what has settled, is no background in any light."""
         rules = self.rules
-        brightness, red, blue = cv2.split(self.settled - self.background)
+        brightness, red, blue = cv2.split((self.settled if look is None else look) - self.background)
         thing = (red * red + blue * blue > rules.thing_colour**2) | (brightness > rules.brightest_light)
         thing |= brightness < rules.deepest_shadow
         size = (rules.rough_window_px, rules.rough_window_px)

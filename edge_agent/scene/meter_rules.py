@@ -27,6 +27,10 @@ class MeterRules:
     """and if such regions fill this share of its box: a small thing before a large one is another thing."""
     tight_iou: float = 0.5
     """From this overlap on the region's own box is the better box of the stay: it is good to a pixel."""
+    cycle_score: float = 0.2
+    """Least score of a cycle that a region of change in its box may be, if wheels are seen there."""
+    ask_s: float = 5.0
+    """How often a region in a cycle's box is asked whether it is the cycle: people may have hidden its wheels."""
     box_change: float = 0.02
     """A stay's footprint is found anew when its box has changed by this share of its size."""
     start_s: float = 3.0
@@ -50,8 +54,14 @@ class MeterRules:
     """and no further above it than this."""
     known_soon_s: float = 8.0
     """A change that the detector begins to see as a thing with a class has its width when that stands, if by then."""
+    coming_s: float = 0.8
+    """A candidate with a class that has kept its place for so long may be about to stand,"""
+    coming_score: float = 0.35
+    """if it is detected with this score."""
     unseen_s: float = 3.0
     """A stay that has not been seen for so long may be gone too: nobody knows."""
+    most_unexplained: int = 3
+    """More regions of change that nobody can explain than this say no more."""
     same_width_m: float = 0.05
     """Doubtful things that change the width by less than this leave it known: it scatters by as much."""
     marked_px: float = 1.5

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
@@ -16,33 +15,21 @@ from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scenarios.finding import ClearWidth
 from edge_agent.scenarios.moment import Obstacle, Passage
 from edge_agent.scene.background import Background, Look
-from edge_agent.scene.boxes import areas, intersections, iou
+from edge_agent.scene.boxes import iou
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
-from edge_agent.scene.footprint import Contours, Footprint, footprint_of_box, shape_for
+from edge_agent.scene.kept_footprints import KeptFootprints
 from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
+from edge_agent.scene.passage_things import PassageThings, Thing
 from edge_agent.scene.patch import Patch
-from edge_agent.scene.silhouette import footprint_of_silhouette
-from edge_agent.scene.standing_object import StandingObject
 from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.standing_people import StandingPeople
 from edge_agent.scene.stay import Box, Stay, StayState
+from edge_agent.scene.unexplained import Unexplained
 from edge_agent.scene.upright import Upright
 from edge_agent.scene.zone_crop import ZoneCrop
-
-
-@dataclass(slots=True, eq=False)
-class _Standing:
-    """One thing that may stand in the passage, with what belongs to it."""
-
-    box: Box
-    state: StayState
-    since_s: float
-    footprint: Footprint
-    sure: bool
-    stay_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +69,10 @@ class PassageMeter:
         self._background = Background(self._crop.shape)
         self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px)
         self._people = StandingPeople(self._corridor.outline)
-        self._stay_footprints: dict[str, tuple[Box, Footprint | None]] = {}
-        self._stay_regions: dict[str, Patch] = {}
-        self._object_footprints: dict[int, tuple[int, Footprint | None]] = {}
+        footprints = KeptFootprints(self._crop, calibration, self._upright, frame_size, self._background, rules)
+        self._things = PassageThings(self._crop, self._objects, footprints, rules)
+        self._unexplained = Unexplained()
+        self._change: list[Patch] = []
         self._bare = np.zeros(self._crop.shape, bool)
         self._hidden = np.zeros(self._crop.shape, bool)
         self._solved: _Solved | None = None
@@ -109,7 +97,10 @@ class PassageMeter:
         people, scores = self._people_boxes(detections, stays, moved)
         self._look(frame, view, people, now_s)
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
-        things = self._things(stays, now_s)
+        cycles = self._cycle_boxes(detections, moved)
+        things = self._things.standing(stays, cycles, self._bare, self._hidden, now_s)
+        things += self._things.unexplained(self._change, stays, now_s)
+        things = [thing for thing in things if thing.footprint.shape.intersects(self._corridor.outline)]
         if self._settled_from_s is None:
             self._settled_from_s = now_s + self._rules.start_s
         known = np.count_nonzero(self._background.known & self._crop.ground)
@@ -155,6 +146,12 @@ class PassageMeter:
             people, scores = people[real], scores[real]
         return np.asarray(people, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
 
+    def _cycle_boxes(self, detections: Detections, moved: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, 4) boxes of cycles in the reference view."""
+        is_cycle = np.array([group is ClassGroup.CYCLE for group in detections.groups], bool)
+        is_cycle &= detections.scores >= self._rules.cycle_score
+        return np.asarray(detections.boxes[is_cycle] - moved, np.float32).reshape(-1, 4)
+
     def _look(self, frame: Frame, view: View, people: NDArray[np.float32], now_s: float) -> None:
         crop = self._crop
         hidden = np.zeros(crop.shape, bool)
@@ -169,6 +166,11 @@ class PassageMeter:
         still = self._still(people, look)
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
         self._objects.observe(self._background, look, changed, hidden, still, now_s)
+        change = self._objects.regions(self._background.shows_thing(look) & ~hidden)
+        lasting = np.zeros(crop.shape, bool)
+        for region in self._unexplained.observe(change, hidden, now_s):
+            region.add_to(lasting)
+        self._change = self._objects.regions_beside(lasting)
         self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
 
     def _still(self, people: NDArray[np.float32], look: Look) -> NDArray[np.bool_]:
@@ -192,145 +194,8 @@ class PassageMeter:
             return np.zeros((0, 2))
         return self._calibration.to_ground(np.column_stack([(people[:, 0] + people[:, 2]) / 2, people[:, 3]]))
 
-    def _things(self, stays: tuple[Stay, ...], now_s: float) -> list[_Standing]:
-        """Everything that may stand, each once: stays with a footprint, then regions of change that are no stay."""
-        regions = [
-            thing for thing in self._objects.objects if thing.standing or self._objects.is_doubtful(thing, now_s)
-        ]
-        own_boxes = {thing.object_id: self._crop.to_frame(thing.region.box) for thing in regions}
-        found: list[_Standing] = []
-        taken: set[int] = set()
-        shown = [
-            stay
-            for stay in stays
-            if stay.standing and stay.state is not StayState.ABSENT and stay.class_group is not ClassGroup.PERSON
-        ]
-        for stay in shown:
-            box, parts = self._own_regions(stay, own_boxes, regions)
-            if self._has_left(stay, parts):
-                continue
-            footprint = self._stay_footprint(stay, box)
-            if footprint is not None:
-                taken.update(thing.object_id for thing in parts)
-                sure = self._is_sure(stay, parts, now_s)
-                found.append(_Standing(stay.box, stay.state, stay.from_s, footprint, sure, stay.stay_id))
-        present = {stay.stay_id for stay in shown}
-        self._stay_footprints = {name: kept for name, kept in self._stay_footprints.items() if name in present}
-        self._stay_regions = {name: kept for name, kept in self._stay_regions.items() if name in present}
-        coming = [
-            stay.box
-            for stay in stays
-            if not stay.standing and stay.state is StayState.OBSERVED and shape_for(stay.class_group, stay.class_name)
-        ]
-        own = [own_boxes[thing.object_id] for thing in regions]
-        for thing in regions:
-            footprint = self._object_footprint(thing)
-            if thing.object_id in taken or self._is_top(own_boxes[thing.object_id], own):
-                continue
-            if footprint is not None:
-                known_soon = self._lies_in(own_boxes[thing.object_id], coming)
-                known_soon = known_soon and now_s - thing.since_s < self._rules.known_soon_s
-                sure = not known_soon and not self._objects.is_doubtful(thing, now_s)
-                found.append(_Standing(own_boxes[thing.object_id], thing.state, thing.since_s, footprint, sure))
-        self._object_footprints = {thing.object_id: self._object_footprints[thing.object_id] for thing in regions}
-        return [thing for thing in found if thing.footprint.shape.intersects(self._corridor.outline)]
-
-    def _is_top(self, box: Box, others: list[Box]) -> bool:
-        """True for the small upper end of a larger change, a saddle over its wheels: its foot is not on the ground."""
-        rules = self._rules
-        for other in others:
-            small = (box[2] - box[0]) * (box[3] - box[1]) < rules.top_share * (other[2] - other[0]) * (
-                other[3] - other[1]
-            )
-            over = min(box[2], other[2]) - max(box[0], other[0]) >= rules.top_overlap * (box[2] - box[0])
-            if small and over and box[3] - other[1] + rules.top_gap_px >= 0 and box[3] < (other[1] + other[3]) / 2:
-                return True
-        return False
-
-    def _lies_in(self, own: Box, boxes: list[Box]) -> bool:
-        one = np.array([own], np.float32)
-        shared = intersections(one, np.array(boxes, np.float32).reshape(-1, 4))
-        return bool((shared >= self._rules.same_thing_share * max(float(areas(one)[0]), 1.0)).any())
-
-    def _has_left(self, stay: Stay, parts: list[StandingObject]) -> bool:
-        """True if the ground shows again where a stay had changed it, while the detector does not see it."""
-        if parts:
-            region = parts[0].region
-            for part in parts[1:]:
-                region = region.joined(part.region)
-            self._stay_regions[stay.stay_id] = region
-        own = self._stay_regions.get(stay.stay_id)
-        if own is None or stay.state is StayState.OBSERVED:
-            return False
-        return own.count_in(self._bare) >= self._rules.ground_share * own.area
-
-    def _is_sure(self, stay: Stay, parts: list[StandingObject], now_s: float) -> bool:
-        doubtful = sum(thing.region.area for thing in parts if self._objects.is_doubtful(thing, now_s))
-        if 2 * doubtful > sum(thing.region.area for thing in parts if thing.standing) > 0:
-            return False
-        if stay.state is StayState.OBSERVED:
-            return True
-        if (not parts and stay.stay_id in self._stay_regions) or now_s - stay.last_observed_s >= self._rules.unseen_s:
-            return False
-        box = np.zeros(self._crop.shape, bool)
-        self._crop.cover(box, stay.box, 0.0)
-        covered = int(np.count_nonzero(box & self._hidden))
-        return covered >= self._rules.hidden_share * max(int(np.count_nonzero(box)), 1)
-
-    def _own_regions(
-        self, stay: Stay, own_boxes: dict[int, Box], regions: list[StandingObject]
-    ) -> tuple[Box, list[StandingObject]]:
-        """The best box of a stay, and the regions of change that are it: those in its box that came with it."""
-        rules = self._rules
-        target = np.array([stay.box], np.float32)
-        box, best_iou, filled = stay.box, rules.tight_iou, 0.0
-        parts: list[StandingObject] = []
-        for thing in regions:
-            if stay.from_s < thing.since_s - rules.same_thing_s:
-                continue
-            own = np.array([own_boxes[thing.object_id]], np.float32)
-            overlap = float(iou(own, target)[0, 0])
-            if overlap >= best_iou:
-                box, best_iou = own_boxes[thing.object_id], overlap
-            shared, whole = float(intersections(own, target)[0, 0]), max(float(areas(own)[0]), 1.0)
-            if shared >= rules.same_thing_share * whole:
-                parts.append(thing)
-                filled += shared
-        return box, parts if filled >= rules.filled_share * float(areas(target)[0]) else []
-
-    def _stay_footprint(self, stay: Stay, box: Box) -> Footprint | None:
-        shape = shape_for(stay.class_group, stay.class_name)
-        if shape is None:
-            return None
-        kept = self._stay_footprints.get(stay.stay_id)
-        size = max(box[2] - box[0], box[3] - box[1], 1.0)
-        if kept is None or np.abs(np.subtract(kept[0], box)).max() > self._rules.box_change * size:
-            kept = (
-                box,
-                footprint_of_box(box, shape, self._upright, self._calibration, self._frame_size, self._contours()),
-            )
-            self._stay_footprints[stay.stay_id] = kept
-        return kept[1]
-
-    def _contours(self) -> Contours:
-        """The contours of what stands in the crop, without people."""
-        strength = np.zeros(self._crop.shape, np.float32)
-        for plane in cv2.split(self._background.settled):
-            strength += np.hypot(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
-        return Contours(strength, (self._crop.left, self._crop.top), self._crop.scale)
-
-    def _object_footprint(self, thing: StandingObject) -> Footprint | None:
-        kept = self._object_footprints.get(thing.object_id)
-        if kept is None or kept[0] != thing.version:
-            region, crop = thing.region, self._crop
-            origin = (crop.left + region.x / crop.scale, crop.top + region.y / crop.scale)
-            footprint = footprint_of_silhouette(region.mask, origin, crop.scale, self._upright, self._calibration)
-            kept = thing.version, footprint
-            self._object_footprints[thing.object_id] = kept
-        return kept[1]
-
     def _solve(
-        self, things: list[_Standing], standing: int, density: float, shift_px: tuple[float, float], now_s: float
+        self, things: list[Thing], standing: int, density: float, shift_px: tuple[float, float], now_s: float
     ) -> Passage:
         solved = self._solved_for(things)
         answer = solved.answer
@@ -369,7 +234,7 @@ class PassageMeter:
             narrowed_since=solved.narrowed_since,
         )
 
-    def _solved_for(self, things: list[_Standing]) -> _Solved:
+    def _solved_for(self, things: list[Thing]) -> _Solved:
         """The width between all things, and at most between those that are sure; solved anew when they change."""
         key = tuple((thing.footprint.shape.wkb, thing.since_s, thing.sure) for thing in things)
         if self._solved is None or key != self._solved.key:

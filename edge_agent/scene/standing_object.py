@@ -113,3 +113,15 @@ class StandingObject:
     doubted_s: float = -np.inf
     shown_s: float = -np.inf
     shown: int = 0
+
+
+def keeps_place(
+    before: Patch, judged_before: Mask | None, now: Patch, judged: Mask, rules: ObjectRules = OBJECT_RULES
+) -> bool:
+    """True if a region is where it was, as far as both could be seen then and now; masks are of the whole crop."""
+    both = judged if judged_before is None else judged & judged_before
+    then, here = before.kept(both[before.part]), now.kept(both[now.part])
+    if not then.area or not here.area:
+        return before.iou(now) >= rules.keep_iou
+    moved_px = abs(here.box[3] - then.box[3])
+    return moved_px <= max(rules.foot_px, rules.foot_share * then.mask.shape[0]) and then.iou(here) >= rules.keep_iou

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge_agent.scene.background import Background, Look
 from edge_agent.scene.ghost import left_behind, outline_strength
 from edge_agent.scene.patch import Mask, Patch
-from edge_agent.scene.standing_object import OBJECT_RULES, ObjectRules, StandingObject
+from edge_agent.scene.standing_object import OBJECT_RULES, ObjectRules, StandingObject, keeps_place
 from edge_agent.scene.stay import StayState
 
 
@@ -32,6 +32,7 @@ class StandingObjects:
         self._look_s = np.zeros(watched.shape, np.float32)
         self._seen_s = np.full(watched.shape, -np.inf)
         self._before_s = np.full(watched.shape, -np.inf)
+        self._ground_s = np.full(watched.shape, -np.inf)
         self._uncovered = np.zeros(watched.shape, bool)
         self._last_s: float | None = None
         side_px = float(np.sqrt(np.median(least_area_px[ground]))) if ground.any() else 5.0
@@ -59,6 +60,7 @@ class StandingObjects:
         elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
         self._count_people(background, hidden, still, now_s, elapsed_s)
+        self._ground_s[background.alike(look, background.background) & ~hidden] = now_s
         kept = background.has_kept(now_s)
         for thing in self.objects:
             self._review(thing, background, look, kept, changed, hidden, now_s, elapsed_s)
@@ -70,6 +72,19 @@ class StandingObjects:
                 if not self._lay_ghost(thing, background):
                     self.objects.remove(thing)
         self._match(background, changed & self._watched, kept, hidden, now_s)
+
+    def regions(self, change: Mask) -> list[Patch]:
+        """Regions of ``change`` that are large enough for things."""
+        return self._regions(change & self._watched)
+
+    def regions_beside(self, change: Mask) -> list[Patch]:
+        """Regions of ``change`` beside all things, and candidates that are in doubt already."""
+        known = np.zeros(change.shape, bool)
+        for thing in self.objects:
+            if thing.standing or self.is_doubtful(thing, self._last_s or 0.0):
+                thing.region.add_to(known)
+        near = cv2.dilate(known.view(np.uint8), self._margin) > 0
+        return self.regions(change & ~near)
 
     def is_doubtful(self, thing: StandingObject, now_s: float) -> bool:
         """Whether nobody can tell now if a thing stands there: it has only come, or is just being moved."""
@@ -96,8 +111,15 @@ class StandingObjects:
         now = background.settled[part]
         to_ground = np.abs(now - background.background[part]).sum(axis=2)
         to_thing = np.abs(now - thing.look).sum(axis=2)
+        to_ground_now = np.abs(look[part] - background.background[part]).sum(axis=2)
+        to_thing_now = np.abs(look[part] - thing.look).sum(axis=2)
         seen = ~hidden[part]
         bare = kept[part] & ~changed[part] & seen & (to_ground < to_thing)
+        # Ground in plain sight is believed at once, but in specks only when it lasts.
+        plain = mask & seen & (to_ground_now < to_thing_now)
+        plain &= background.alike(look[part], background.background[part])
+        plain &= ~background.alike(thing.look, background.background[part], self.rules.like_slack)
+        bare |= cv2.morphologyEx(plain.view(np.uint8), cv2.MORPH_OPEN, _SPECK) > 0
         remaining = mask & ~bare
         left = int(np.count_nonzero(remaining))
         if left < self.rules.gone_share * thing.first_area_px:
@@ -113,13 +135,15 @@ class StandingObjects:
         shown = int(np.count_nonzero(visible))
         other = np.count_nonzero(alike) < self.rules.like_share * shown
         restless = np.count_nonzero(kept[part] & visible) < self.rules.calm_share * shown
-        strange = bool(shown > self.rules.hidden_share * left and (other or restless))
+        odd = bool(shown > self.rules.glimpse_share * left and (other or restless))
+        strange = odd and shown > self.rules.hidden_share * left
         edges = outline_strength(thing.region, look, ~hidden)
         strange = strange or (edges is not None and edges < self.rules.edge_share * thing.edges)
         covered = shown < (1 - self.rules.hidden_share) * left
+        if odd or strange:
+            thing.doubted_s = now_s - self.rules.doubt_s / 2
         if strange:
             thing.other_s += elapsed_s
-            thing.doubted_s = now_s - self.rules.doubt_s / 2
         elif not covered:
             thing.other_s = 0.0
         if thing.other_s >= self.rules.other_s:
@@ -153,7 +177,7 @@ class StandingObjects:
         labels = cv2.connectedComponents(self._closed(changed & (kept_look | ~(hidden | self._uncovered))))[1]
         sizes = np.bincount(labels.ravel())
         for region in self._regions(changed & kept_look):
-            same = [old for old in candidates if self._keeps_place(old, region, judged)]
+            same = [old for old in candidates if keeps_place(old.anchor, old.judged, region, judged, self.rules)]
             if same:
                 thing = max(same, key=lambda old: old.anchor.iou(region))
                 candidates.remove(thing)
@@ -206,17 +230,6 @@ class StandingObjects:
             judged=judged,
         )
 
-    def _keeps_place(self, candidate: StandingObject, region: Patch, judged: Mask) -> bool:
-        """True if a region is where a candidate was first seen, as far as both could be seen then and now."""
-        both = judged if candidate.judged is None else judged & candidate.judged
-        before = candidate.anchor.kept(both[candidate.anchor.part])
-        now = region.kept(both[region.part])
-        if not before.area or not now.area:
-            return candidate.anchor.iou(region) >= self.rules.keep_iou
-        foot, height = before.box[3], before.mask.shape[0]
-        moved = abs(now.box[3] - foot) > max(self.rules.foot_px, self.rules.foot_share * height)
-        return not moved and before.iou(now) >= self.rules.keep_iou
-
     def _closed(self, shown: Mask) -> NDArray[np.uint8]:
         closed = cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close)
         return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
@@ -252,8 +265,9 @@ class StandingObjects:
             return False
         if region.area < self.rules.same_thing_share * thing.region.area:
             return True
-        if thing.judged is None:
-            return False
+        ground_s = float(np.median(self._ground_s[region.part][region.mask]))
+        if thing.judged is None or ground_s > thing.look_s:
+            return False  # its place was seen to be bare after the thing had come
         near = cv2.dilate(np.pad(thing.region.mask, 3).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
         border = np.zeros(thing.judged.shape, bool)
         Patch(region.x, region.y, region.mask).add_to(border)
@@ -316,6 +330,7 @@ class StandingObjects:
 
 
 _NO_LOOK: Look = np.zeros((0, 0, 3), np.float32)
+_SPECK = np.ones((5, 5), np.uint8)
 _TOUCH = np.ones((5, 5), np.uint8)
 
 

@@ -8,7 +8,9 @@ import pytest
 from shapely.geometry import MultiPoint, Polygon
 
 from edge_agent.detection.detections import ClassGroup
-from edge_agent.scene.footprint import SHAPES, Contours, Footprint, footprint_of_box, shape_for
+from edge_agent.scene.contours import Contours
+from edge_agent.scene.footprint import Footprint, footprint_of_box
+from edge_agent.scene.shapes import SHAPES, shape_for
 from edge_agent.scene.silhouette import footprint_of_silhouette
 from edge_agent.scene.stay import Box
 from edge_agent.scene.upright import Upright

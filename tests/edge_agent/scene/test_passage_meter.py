@@ -115,7 +115,7 @@ def test_a_thing_without_a_class_narrows_the_way_and_its_removal_widens_it() -> 
     assert width(watch.show(deck.picture(), 5)) == pytest.approx(4.0, abs=0.01)
 
 
-def test_while_a_thing_comes_or_goes_its_width_is_bounded_and_not_guessed() -> None:
+def test_while_a_thing_comes_its_width_is_bounded_and_not_guessed() -> None:
     deck, watch = Deck(), Watch()
     watch.show(deck.picture(), 8)
     seen = [watch.show(deck.picture(CRATE), 1) for _ in range(4)]
@@ -125,9 +125,16 @@ def test_while_a_thing_comes_or_goes_its_width_is_bounded_and_not_guessed() -> N
     ((since_s, narrow_m),) = seen[-1].narrowed_since
     assert since_s == pytest.approx(7.5, abs=0.6)
     assert narrow_m == pytest.approx(2.5, abs=0.1)
-    gone = [watch.show(deck.picture(), 1) for _ in range(3)]
-    assert gone[0].clear_width.width_m is None
-    assert width(gone[-1]) == pytest.approx(4.0, abs=0.01)
+
+
+def test_ground_in_plain_sight_where_a_thing_stood_is_believed_at_once_and_half_of_it_is_not() -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(), 8)
+    watch.show(deck.picture(CRATE), 6)
+    half = watch.show(deck.picture((cuboid(0.1, 9.0, 0.7, 1.2, 0.9), (40, 90, 190))), 1)
+    assert half.clear_width.width_m is None
+    assert half.at_most_m == pytest.approx(4.0, abs=0.01)
+    assert width(watch.show(deck.picture(), 1)) == pytest.approx(4.0, abs=0.01)
 
 
 def test_a_thing_that_came_while_people_hid_its_place_came_in_the_middle_of_that_time() -> None:
@@ -196,7 +203,7 @@ def test_a_thing_and_its_stay_count_once() -> None:
     assert len(passage.obstacles) == 1
 
 
-def test_candidates_absent_stays_and_people_are_left_out() -> None:
+def test_candidates_of_long_ago_absent_stays_and_people_are_left_out() -> None:
     deck, watch = Deck(), Watch()
     body = cuboid(0.4, 9.0, 1.65, 0.5, 1.0)
     stays = (
@@ -205,6 +212,19 @@ def test_candidates_absent_stays_and_people_are_left_out() -> None:
         stay_of(person(2, 9), "person", ClassGroup.PERSON, stay_id="s3"),
     )
     assert watch.show(deck.picture(), 6, stays=stays).obstacles == ()
+
+
+def test_a_bicycle_that_has_just_come_to_rest_is_in_doubt_until_it_stands() -> None:
+    deck, watch = Deck(), Watch()
+    body = cuboid(1.0, 9.0, 0.6, 1.7, 1.0)
+    watch.show(deck.picture(), 8)
+    comes = stay_of(body, "bicycle", ClassGroup.CYCLE, standing=False, from_s=8.0, score=0.6)
+    assert width(watch.show(deck.picture(), 1, stays=(comes,))) == pytest.approx(4.0, abs=0.01)
+    doubtful = watch.show(deck.picture(), 1, stays=(comes,))
+    assert doubtful.clear_width.width_m is None
+    assert doubtful.at_least_m is not None
+    assert doubtful.at_least_m < 3.0
+    assert doubtful.at_most_m == pytest.approx(4.0, abs=0.01)
 
 
 def test_while_the_camera_cannot_see_nothing_is_measured_and_nothing_forgotten() -> None:
