@@ -12,7 +12,7 @@ from clearway.v1 import ingest_pb2
 
 from edge_agent import __version__, wire
 from edge_agent.assembly import Site, load_detectors
-from edge_agent.camera_runner import CameraRunner, Pace
+from edge_agent.camera_runner import CameraRunner
 from edge_agent.config import AgentConfig, CameraConfig
 from edge_agent.emission import Emission
 from edge_agent.evidence.store import EvidenceStore
@@ -24,6 +24,7 @@ from edge_agent.lifetime.removed_cameras import retire, state_file_of
 from edge_agent.lifetime.service_manager import ServiceManager
 from edge_agent.lifetime.supervisor import Supervisor
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.pace import Pace
 from edge_agent.status import AgentSnapshot, BuildInfo, LifetimeStatus
 from edge_agent.status_server import StatusServer
 from edge_agent.turns import Turns, share_out

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
 from edge_agent import wire
-from edge_agent.camera_runner import CameraRunner, change_time, said
+from edge_agent.camera_runner import CameraRunner
 from edge_agent.incident_event import IncidentEvent
 from edge_agent.outbox.outbox import EventKind, Outbox
 from edge_agent.pipeline import Observation
+from edge_agent.scene.camera_state import CameraStateChange
 
 
 class WantsStills(Protocol):
@@ -65,3 +66,22 @@ class Emission:
     def _say(self, camera: str, events: tuple[IncidentEvent, ...]) -> None:
         for event in events:
             self._log.info("incident_" + event.phase.value, camera=camera, **said(event))
+
+
+def change_time(observation: Observation, change: CameraStateChange) -> datetime:
+    """When a change of state happened, by the camera's clock."""
+    back = timedelta(seconds=observation.frame.media_time_s - change.media_time_s)
+    return observation.frame.captured_at - back
+
+
+def said(event: IncidentEvent) -> dict[str, object]:
+    """What a log line says of an incident event."""
+    return {
+        "incident": event.incident_id[:8],
+        "zone": event.zone,
+        "kind": event.kind.value,
+        "what": event.class_name or event.class_group.value,
+        "at_s": round(event.media_time_s, 1),
+        "dwell_s": round(event.dwell.total_s, 1),
+        **({"reason": event.close_reason.value} if event.close_reason else {}),
+    }

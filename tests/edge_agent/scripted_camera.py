@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent import camera_runner
 from edge_agent.assembly import Site
-from edge_agent.camera_runner import CameraRunner, Pace
+from edge_agent.camera_runner import CameraRunner
 from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
 from edge_agent.capture.frame import Frame
 from edge_agent.capture.source import SourceInfo
@@ -20,6 +20,7 @@ from edge_agent.config import CameraConfig, DetectionConfig, SiteConfig
 from edge_agent.detection.detections import Detections
 from edge_agent.detection.model_card import find_card
 from edge_agent.lifetime.progress import Progress
+from edge_agent.pace import Pace
 from edge_agent.pipeline import Observation
 from edge_agent.state_file import StateFile
 from edge_agent.turns import Turns

@@ -11,12 +11,14 @@ import cv2
 import pytest
 
 from edge_agent.assembly import Site
-from edge_agent.camera_runner import CameraRunner, Pace, said
+from edge_agent.camera_runner import CameraRunner
 from edge_agent.capture.frame import Image
 from edge_agent.config import CameraConfig, DetectionConfig, SiteConfig
 from edge_agent.detection.detections import Detections
 from edge_agent.detection.model_card import find_card
+from edge_agent.emission import said
 from edge_agent.incident_event import IncidentEvent
+from edge_agent.pace import Pace
 from edge_agent.pipeline import Observation
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.state_file import StateFile
