@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from clearway.v1 import ingest_pb2
 from google.protobuf.message import DecodeError
@@ -29,11 +30,9 @@ class _Agent:
     noted: AgentHealth | None = None
     unkept: list[AgentHealth] = field(default_factory=list)
     connections: int = 0
-    changed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class AgentNow:
+class AgentNow(NamedTuple):
     """An agent at one moment. ``health`` is what it last said, ``kept`` the last of that which the store holds.
 
     Counters are shown as they are kept: after a crash they go on from there, and never fall.
@@ -51,13 +50,14 @@ class Fleet:
     """Every agent that has connected. Used from the event loop alone."""
 
     _agents: dict[str, _Agent] = field(default_factory=dict)
+    _changed: dict[str, None] = field(default_factory=dict)
 
     def restore(self, rows: Iterable[AgentRow]) -> None:
         """Take over what agents said before this process began, or to another one since."""
         for row in rows:
             if row.state != "known":
                 continue
-            agent = self._agents.setdefault(row.agent_id, _Agent(row.last_seen_at, changed=False))
+            agent = self._agents.setdefault(row.agent_id, _Agent(row.last_seen_at))
             agent.last_seen_at = max(agent.last_seen_at, row.last_seen_at)
             agent.kept = _decode((row.heartbeat, row.heartbeat_at)) if row.heartbeat and row.heartbeat_at else None
             if agent.kept is not None and (agent.health is None or agent.health.received_at < agent.kept.received_at):
@@ -65,11 +65,11 @@ class Fleet:
 
     def behind(self, heartbeats: Mapping[str, datetime | None]) -> list[str]:
         """Which agents spoke to another process: the store has a newer heartbeat of them than is known here."""
-        return [
+        return sorted(
             agent_id
-            for agent_id, at in sorted(heartbeats.items())
+            for agent_id, at in heartbeats.items()
             if agent_id not in self._agents or (at is not None and _is_older(self._agents[agent_id].health, at))
-        ]
+        )
 
     def __len__(self) -> int:
         return len(self._agents)
@@ -106,16 +106,21 @@ class Fleet:
             for agent_id, agent in sorted(self._agents.items())
         )
 
-    def take_notes(self) -> list[AgentNote]:
-        """What changed since the last call, for the store; ``kept`` or ``put_back`` says what became of it."""
+    def take_notes(self, most: int | None = None) -> list[AgentNote]:
+        """What changed since it was last taken, for the store, of so many agents at ``most``; ``kept`` or ``put_back``
+        says what became of it."""
         notes = []
-        for agent_id, agent in sorted(self._agents.items()):
-            if not agent.changed:
-                continue
-            agent.changed = False
+        for agent_id in tuple(islice(self._changed, most)):
+            del self._changed[agent_id]
+            agent = self._agents[agent_id]
             notes.append(AgentNote(agent_id, agent.last_seen_at, _heartbeat_note(agent)))
             agent.noted = agent.health
         return notes
+
+    @property
+    def changed(self) -> int:
+        """Of how many agents there is something for the store."""
+        return len(self._changed)
 
     def kept(self, notes: Sequence[AgentNote]) -> None:
         """The store has ``notes``."""
@@ -128,12 +133,12 @@ class Fleet:
     def put_back(self, notes: Sequence[AgentNote]) -> None:
         """The store did not take ``notes``: tell them again next time."""
         for note in notes:
-            self._agents[note.agent_id].changed = True
+            self._changed[note.agent_id] = None
 
     def _heard(self, agent_id: str, now: datetime) -> _Agent:
         agent = self._agents.setdefault(agent_id, _Agent(now))
         agent.last_seen_at = now
-        agent.changed = True
+        self._changed[agent_id] = None
         return agent
 
 

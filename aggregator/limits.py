@@ -27,6 +27,8 @@ class TooFastError(Exception):
 class Bucket:
     """A token bucket that may be overdrawn: what came is paid for by waiting. ``clock`` gives growing seconds."""
 
+    __slots__ = ("_at_s", "_clock", "_left", "_most", "_per_s")
+
     def __init__(self, per_s: float, most: float, clock: Callable[[], float]) -> None:
         self._per_s = per_s
         self._most = most
@@ -62,6 +64,8 @@ class Bucket:
 
 class Allowance:
     """One agent's."""
+
+    __slots__ = ("_bytes", "_events", "_evidence", "_renewals", "_streams", "streams", "uploads")
 
     def __init__(self, limits: LimitsConfig, clock: Callable[[], float]) -> None:
         self._events = Bucket(limits.events_per_s, limits.events_per_s * limits.burst_s, clock)
@@ -103,6 +107,8 @@ class Pacer:
     What may still come meanwhile was on its way: ``window`` events, heartbeats and ``window_bytes``, and as much again
     for what this side has not seen.
     """
+
+    __slots__ = ("_allowance", "_bytes", "_clock", "_messages", "_most", "_until_s")
 
     def __init__(self, allowance: Allowance, window: int, window_bytes: int, clock: Callable[[], float]) -> None:
         self._allowance = allowance

@@ -32,7 +32,7 @@ from aggregator.agent_series import agent_series
 from aggregator.agent_targets import PATH as TARGETS_PATH
 from aggregator.agent_targets import agent_targets
 from aggregator.camera_series import camera_series, incident_series
-from aggregator.catalogue import Family, Kind, Scope, Source, declare
+from aggregator.catalogue import BOOK, Family, Kind, Scope, Source, declare
 from aggregator.config import MetricsConfig
 from aggregator.overview import Overview
 from aggregator.own_series import own_series
@@ -160,6 +160,7 @@ class Metrics(Collector):
     def show(self, seen: Overview, *, took_s: float = 0.0) -> None:
         """Serve this from now on. ``took_s`` is how long it took to read. Called from one thread at a time."""
         began = time.perf_counter()
+        BOOK.turn()
         own = self._own.with_more(seen, per_camera=self._config.per_camera, max_cameras=self._config.max_cameras)
         shown = (
             *street_series(seen),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aggregator.config import AggregatorConfig
-from aggregator.fleet import Fleet
+from aggregator.fleet import AgentNow, Fleet
 from aggregator.metrics import Metrics
 from aggregator.overview import Overview
 from aggregator.places_file import PlacesFile
@@ -31,24 +34,40 @@ class Refresher:
     async def begin(self) -> StoreSnapshot:
         """Read the places, and take a first look. Raises ``ConfigError`` or ``StoreError``."""
         await asyncio.to_thread(self.places.load)
-        return await self.show()
+        await self.show()
+        return await asyncio.to_thread(self._store.snapshot)
 
-    async def show(self) -> StoreSnapshot:
+    async def show(self) -> None:
         """Show how everything is now. Raises ``StoreError``."""
         began = time.perf_counter()
-        await asyncio.to_thread(self.places.look)
-        snapshot = await asyncio.to_thread(self._store.snapshot)
-        elsewhere = self._fleet.behind({agent: facts.heartbeat_at for agent, facts in snapshot.agents.items()})
-        if elsewhere:
-            self._fleet.restore(await asyncio.to_thread(self._store.agents, elsewhere))
+        with _no_search_for_cycles():
+            await asyncio.to_thread(self.places.look)
+            snapshot = [await asyncio.to_thread(self._store.snapshot)]
+            elsewhere = self._fleet.behind({agent: facts.heartbeat_at for agent, facts in snapshot[0].agents.items()})
+            if elsewhere:
+                self._fleet.restore(await asyncio.to_thread(self._store.agents, elsewhere))
+            await asyncio.to_thread(self._make, snapshot, [self._fleet.now()], began)
+
+    def _make(self, snapshot: list[StoreSnapshot], fleet: list[tuple[AgentNow, ...]], began: float) -> None:
+        """Make the series, in a thread, which takes what they are made of out of these lists: to let go of it takes
+        tens of milliseconds too, in which the event loop would stand still."""
         seen = Overview(
-            store=snapshot,
-            fleet=self._fleet.now(),
+            store=snapshot.pop(),
+            fleet=fleet.pop(),
             taken_at=utc_now(),
             places=self.places.state,
             expected=self._expected,
             silent_after_s=self._silent_after_s,
-            evidence_disk=None if self._evidence_dir is None else await asyncio.to_thread(Disk.of, self._evidence_dir),
+            evidence_disk=None if self._evidence_dir is None else Disk.of(self._evidence_dir),
         )
-        await asyncio.to_thread(self._metrics.show, seen, took_s=time.perf_counter() - began)
-        return snapshot
+        self._metrics.show(seen, took_s=time.perf_counter() - began)
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """A look makes hundreds of thousands of objects and lets go of most; to look for cycles among them delays acks."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

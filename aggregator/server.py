@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 SERVICE = "clearway.v1.IngestService"
 STOP_GRACE_S = 1.0
+LOOKED_AT_ONCE = 200
+"""Streams that are looked at before something else has its turn."""
 
 
 class StartError(Exception):
@@ -118,8 +120,10 @@ class IngestServer:
         """Streams look for themselves at each message; this ends those that are silent."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            for stream in tuple(self._streams):
+            for place, stream in enumerate(tuple(self._streams), start=1):
                 stream.end_if_shut_out()
+                if place % LOOKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def _wait_until_none_left(self, seconds: float) -> bool:
         try:

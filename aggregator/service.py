@@ -37,12 +37,15 @@ from aggregator.stream_parts import Shared
 
 log = structlog.get_logger(__name__)
 
-SWITCH_S = 0.0005
-"""How long a thread that computes may keep the interpreter from the others: an ack passes through two threads, and must
-not wait for ten turns of 5 ms, Python's default, while the metrics of thousands of agents are made."""
-COLLECT_AFTER = 50_000
-"""Objects made and not let go of before Python looks for cycles among them: a batch of two hundred events makes some
-thousands that hang in none, and Python's default of 700 spends a quarter of its time in looking."""
+SWITCH_S = 0.0001
+"""How long a thread that computes may keep the interpreter from the others: an ack waits for it a dozen times, at every
+statement and from thread to thread, and Python's default is 5 ms. The metrics of thousands of agents take 300."""
+COLLECT_AFTER = (5_000, 5, 1_000)
+"""When Python looks for cycles among its objects, as ``gc.set_threshold`` has it. Events hang in none; by default it
+looks through those on their way again and again, a quarter of all time. All threads stand still meanwhile: some 2 ms
+for the first of these, 10 for the second, a tenth of a second for everything that thousands of agents have."""
+NOTES_AT_ONCE = 200
+"""Agents of whose heartbeats one transaction keeps the last, so that no ack waits for those of thousands."""
 FORGET_EVERY_S = 3600.0
 FORGET_PAUSE_S = 0.05
 """Between two parts of a deletion, so that commits come in between."""
@@ -142,13 +145,16 @@ class Service:
         self._refresher.places.expire()
 
     async def _keep_notes(self) -> None:
-        notes = self._fleet.take_notes()
-        try:
-            await self._ingest.write(partial(self._store.note, notes))
-            self._fleet.kept(notes)
-        except StoreError as error:
-            self._fleet.put_back(notes)
-            log.error("what agents said was not kept", error=str(error))
+        left = self._fleet.changed
+        while left > 0 and (notes := self._fleet.take_notes(NOTES_AT_ONCE)):
+            left -= len(notes)
+            try:
+                await self._ingest.write(partial(self._store.note, notes))
+                self._fleet.kept(notes)
+            except StoreError as error:
+                self._fleet.put_back(notes)
+                log.error("what agents said was not kept", error=str(error))
+                return
 
     async def _refresh_forever(self) -> None:
         while True:
@@ -227,7 +233,7 @@ async def serve(config: AggregatorConfig, *, migrate: bool = False, ready_file: 
         loop.add_signal_handler(signal.SIGHUP, service.reread_places)
         await service.start()
         gc.freeze()  # what is there now stays: it is not looked through again
-        gc.set_threshold(COLLECT_AFTER)
+        gc.set_threshold(*COLLECT_AFTER)
         try:
             addresses = {"listen": service.address, "metrics": service.metrics_address}
             if service.enrollment_address:
