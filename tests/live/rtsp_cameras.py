@@ -2,7 +2,7 @@
 
 A camera is {"file": PATH, "codec": "h264" | "h265" | "jpeg"}, with "user" and "password" if it asks for them, and
 "udp_only" if it knows no TCP. Prints the port when it listens. A camera begins anew when its first client comes, and
-is the same for all that come then.
+is the same for all that come then; with "shared": false each client has a camera of its own.
 """
 
 import json
@@ -40,7 +40,7 @@ def main() -> None:
     for path, camera in json.loads(sys.argv[2]).items():
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(launch_line(camera))
-        factory.set_shared(True)
+        factory.set_shared(camera.get("shared", True))
         if camera.get("udp_only"):
             factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
         if "user" in camera:
