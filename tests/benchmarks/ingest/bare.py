@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -39,3 +40,15 @@ def bare_rate(folder: Path, events: int, batch: int) -> tuple[float, float]:
         took_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began_s
     connection.close()
     return events / took_s, cpu_s / events
+
+
+def sync_ms(folder: Path, times: int = 50) -> float:
+    """How long this disk takes to say that a page is on it; the median. Of the bare rate most is this."""
+    took: list[float] = []
+    with (folder / "synced").open("wb", buffering=0) as file:
+        for _ in range(times):
+            file.write(bytes(4096))
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return 1000 * sorted(took)[times // 2]

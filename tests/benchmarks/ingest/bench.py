@@ -6,8 +6,14 @@
 Everything runs on this machine and on loopback, the load too: the clients take processor time from the server that
 they load, as nothing takes it from the bare connection. Rounds take turns, and the median of each contestant counts.
 All write to files in the same folder with WAL and synchronous=FULL; the rivals have Clearway's own store and group
-commit behind them, and differ in how events travel. The bare connection writes one table without indexes but its key;
-the store also keeps two more indexes, foreign keys, each incident as it stands and the sums of the metrics.
+commit behind them, and differ in how events travel.
+
+*Bare* is one connection in one process that inserts rows made beforehand, 200 a transaction, each of which waits for
+the disk, into one table without indexes but its key; SQLite's own settings otherwise. It receives, decodes, checks and
+looks up nothing. The store keeps the same rows with two more indexes and two foreign keys, each incident as it stands
+with three, and the sums of the metrics, in larger transactions. What the ratio comes to therefore depends on the disk:
+where it says within 0.2 ms that a page is safe, a bare row costs 5 us and no work may be done with an event; where it
+takes 3 ms, as common SSDs do, a bare row costs 20.
 
 On a machine that does something else besides, rates say more about the neighbours than about the contestants; processor
 seconds then still compare. The last line is one JSON object:
@@ -16,7 +22,11 @@ seconds then still compare. The last line is one JSON object:
                      bare SQLite connection with synchronous=FULL takes the same rows, 200 a transaction
 ``single_ratio``     the same as a multiple of that connection's rate with one row a transaction
 ``server_cpu_us_per_event``, ``bare_cpu_us_per_event``  processor time of the aggregator, and of the bare connection
+``load_cpu_us_per_event``  processor time of the load generator, whose batches are made beforehand
+``budget_us``        processor time of an event in each part of the way in, measured alone: ``budget.py``
+``sync_ms``          until the disk says that one page is safe
 ``kib_per_agent``    growth of the aggregator's resident memory by each agent that is connected with mutual TLS
+``kib_after_reconnect``  the same after all have connected anew
 ``cores_at_5000``    processor seconds a second that the aggregator takes for their heartbeats, one each 10 s; scaled to
                      5,000 where fewer are asked for
 ``ack_p99_ms``       of ten other agents that send one event at a time meanwhile
@@ -37,7 +47,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bare import bare_rate
+from bare import bare_rate, sync_ms
+from budget import budget
 from certificates import write_identities
 from contestants import Aggregator, Fleet, http_rate, mqtt_rate, run_json
 from events import BATCH
@@ -68,6 +79,7 @@ def durable(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
                 HERE / "streams_load.py", aggregator.address, "--streams", str(STREAMS), "--batches", str(BATCHES)
             )
             cpu_us.setdefault("clearway", []).append((aggregator.usage().cpu_s - before) * 1e6 / said["events"])
+            cpu_us.setdefault("load", []).append(said["cpu_s"] * 1e6 / said["events"])
             rates.setdefault("clearway", []).append(said["events"] / said["took_s"])
         rate, cpu_s = bare_rate(inside, BARE_EVENTS, BATCH)
         rates.setdefault("bare", []).append(rate)
@@ -105,8 +117,10 @@ def many(folder: Path, agents: int) -> dict[str, float]:
             say("light load, ms: " + ", ".join(f"{name} {light[name + '_ms']:.1f}" for name in ("p50", "p99", "max")))
             again_s = fleet.reconnect()
             say(f"all back in {again_s:.1f} s")
+            again = aggregator.usage()
     return {
         "kib_per_agent": (ended.rss_kib - before.rss_kib) / agents,
+        "kib_after_reconnect": (again.rss_kib - before.rss_kib) / agents,
         "cores_at_5000": (ended.cpu_s - began.cpu_s) / (ended.at_s - began.at_s) * 5000 / agents,
         "ack_p99_ms": light["p99_ms"],
         "connect_cpu_ms": (connected.cpu_s - before.cpu_s) * 1000 / agents,
@@ -119,6 +133,7 @@ def main(agents: int) -> None:
     with tempfile.TemporaryDirectory(dir=HERE.parents[2] / "build") as temporary:
         folder = Path(temporary)
         load = [os.getloadavg()[0]]
+        synced_ms = sync_ms(folder)
         rates, cpu_us = durable(folder)
         said: dict[str, Any] = many(folder, agents)
         load.append(os.getloadavg()[0])
@@ -128,6 +143,9 @@ def main(agents: int) -> None:
         "single_ratio": rates["clearway"] / rates["bare_single"],
         "server_cpu_us_per_event": cpu_us["clearway"],
         "bare_cpu_us_per_event": cpu_us["bare"],
+        "load_cpu_us_per_event": cpu_us["load"],
+        "budget_us": {name: round(each, 2) for name, each in budget(folder).items()},
+        "sync_ms": synced_ms,
         "http_ratio": rates["http"] / bare,
         "mqtt_ratio": rates["mqtt"] / bare if "mqtt" in rates else None,
         "events_per_s": {name: round(rate) for name, rate in rates.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from clearway.v1 import incident_pb2, ingest_pb2, scene_pb2
@@ -58,3 +59,17 @@ def batch(agent: int, first_seq: int, count: int = BATCH) -> bytes:
     request.batch.first_seq = first_seq
     request.batch.events.extend(event(agent, first_seq - 1 + place) for place in range(count))
     return bytes(request.SerializeToString())
+
+
+def json_batches(agent: int, count: int) -> list[bytes]:
+    """An agent's first batches as the rivals carry them."""
+    return [
+        json.dumps(
+            {
+                "agent": f"load-{agent}",
+                "first_seq": place * BATCH + 1,
+                "events": [facts(agent, place * BATCH + each) for each in range(BATCH)],
+            }
+        ).encode()
+        for place in range(count)
+    ]

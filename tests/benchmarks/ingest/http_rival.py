@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 import uvicorn
-from events import BATCH, facts
+from events import BATCH, json_batches
 from rival_store import RivalStore
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -59,19 +59,7 @@ async def client(session: aiohttp.ClientSession, url: str, number: int, bodies: 
 
 async def load(port: int, streams: int, batches: int) -> None:
     """Send everything, and say how long it took until all was durable."""
-    bodies = [
-        [
-            json.dumps(
-                {
-                    "agent": f"load-{number}",
-                    "first_seq": place * BATCH + 1,
-                    "events": [facts(number, place * BATCH + each) for each in range(BATCH)],
-                }
-            ).encode()
-            for place in range(batches)
-        ]
-        for number in range(streams)
-    ]
+    bodies = [json_batches(number, batches) for number in range(streams)]
     url = f"http://127.0.0.1:{port}/events"
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=streams)) as session:
         began = time.perf_counter()

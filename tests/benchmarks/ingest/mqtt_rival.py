@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import aiomqtt
-from events import BATCH, facts
+from events import BATCH, json_batches
 from rival_store import RivalStore
 
 
@@ -45,19 +45,7 @@ async def client(port: int, number: int, bodies: list[bytes]) -> None:
 
 async def load(port: int, streams: int, batches: int) -> None:
     """Publish everything; says when it began."""
-    bodies = [
-        [
-            json.dumps(
-                {
-                    "agent": f"load-{number}",
-                    "first_seq": place * BATCH + 1,
-                    "events": [facts(number, place * BATCH + each) for each in range(BATCH)],
-                }
-            ).encode()
-            for place in range(batches)
-        ]
-        for number in range(streams)
-    ]
+    bodies = [json_batches(number, batches) for number in range(streams)]
     print(json.dumps({"events": streams * batches * BATCH, "began_at": time.time()}), flush=True)
     await asyncio.gather(*(client(port, number, each) for number, each in enumerate(bodies)))
 
