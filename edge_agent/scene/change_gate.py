@@ -201,7 +201,8 @@ class ChangeGate:
         size = columns * BLOCK_PX, rows * BLOCK_PX
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         deviation = small - cv2.blur(small, (AROUND_PX, AROUND_PX))
-        local = np.sqrt(cv2.blur(deviation * deviation, (AROUND_PX, AROUND_PX)))
+        spread = cv2.blur(deviation * deviation, (AROUND_PX, AROUND_PX))
+        local = np.sqrt(np.maximum(spread, 0))  # beside a strong edge its running sums may fall below nothing
         return np.asarray(deviation / (local + self._rules.flat), np.float32)
 
     def _differs(self, one: Even, other: Even) -> Blocks:

@@ -106,6 +106,19 @@ def test_light_and_noise_are_no_change(gain: float, lift: float) -> None:
     assert [asked.see(lit(ground(), gain, lift, 4.0, seed)) for seed in range(4)] == [NONE] * 4
 
 
+def test_flat_pictures_with_strong_edges_are_compared_without_numbers_that_are_none() -> None:
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        flat = np.full(SIZE[::-1], 128, np.uint8)
+        for _ in range(random.integers(1, 6)):
+            y, x = random.integers(0, SIZE[1] - 10), random.integers(0, SIZE[0] - 10)
+            flat[y : y + random.integers(1, SIZE[1] // 3), x : x + random.integers(1, SIZE[0] // 3)] = random.choice(
+                [0, 255]
+            )
+        with np.errstate(invalid="raise"):
+            Asked().see(flat)
+
+
 def test_what_comes_to_rest_in_the_zone_is_looked_at_once_and_what_leaves_as_well() -> None:
     asked = Asked(rules=GateRules(moving_s=60.0)).settle(ground())
     parked = with_thing(ground(), CAR)
