@@ -120,3 +120,21 @@ def outline_strength(region: Patch, look: Look, seen: Mask | None = None) -> flo
     for plane in cv2.split(np.ascontiguousarray(look[window])):
         strength += np.hypot(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
     return float(strength[visible].mean())
+
+
+def outline_share(region: Patch, look: Look, least_edge: float) -> float:
+    """Share of a region's outline near which a look of the whole raster has an edge of ``least_edge``."""
+    margin = 4
+    body = np.pad(region.mask, margin)
+    rows, columns = look.shape[:2]
+    top, left = np.clip(region.y - margin, 0, None), np.clip(region.x - margin, 0, None)
+    bottom, right = min(region.box[3] + margin, rows), min(region.box[2] + margin, columns)
+    body = body[
+        top - region.y + margin : bottom - region.y + margin, left - region.x + margin : right - region.x + margin
+    ]
+    strength = np.zeros(body.shape, np.float32)
+    for plane in cv2.split(np.ascontiguousarray(look[top:bottom, left:right])):
+        strength += np.hypot(cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1))
+    near = cv2.dilate(strength, np.ones((5, 5), np.uint8))
+    line = body & (cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    return float((near[line] >= least_edge).mean()) if line.any() else 0.0

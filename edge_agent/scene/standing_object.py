@@ -34,6 +34,11 @@ class ObjectRules:
     foot_share: float = 0.06
     """Most that the foot of a region may move, in pixels and as a share of its height: far away, a thing that is
     pushed along hardly changes but for its foot."""
+    own_outline: float = 0.6
+    """Least share of its outline at which a thing must have a border of its own to stand: the chest of somebody whose
+    coat is as light as the ground beside it borders on the rest of the coat: only the ground had edges there."""
+    own_edge: float = 0.4
+    """What is an edge: a step of ten per cent of brightness gives as much."""
     person_memory_s: float = 4.0
     """Time constant of the share of time in which a look has been under detected people. A person who stands is
     detected in most frames; one who passes a thing covers it for a second."""

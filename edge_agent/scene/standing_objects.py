@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.scene.background import Background, Look
-from edge_agent.scene.ghost import left_behind, outline_strength
+from edge_agent.scene.ghost import left_behind, outline_share, outline_strength
 from edge_agent.scene.patch import Mask, Patch
 from edge_agent.scene.standing_object import OBJECT_RULES, ObjectRules, StandingObject, keeps_place
 from edge_agent.scene.stay import StayState
@@ -296,6 +296,8 @@ class StandingObjects:
     def _rises(self, thing: StandingObject, standing: list[StandingObject], background: Background) -> bool:
         """True if a candidate that has kept its place is a thing of its own: no ghost, and no part of another."""
         if not self._lay_ghost(thing, background):
+            return False
+        if outline_share(thing.region, background.settled, self.rules.own_edge) < self.rules.own_outline:
             return False
         if self._joins(thing.region, standing, background):
             return False

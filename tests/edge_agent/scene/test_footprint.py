@@ -9,7 +9,7 @@ from shapely.geometry import MultiPoint, Polygon
 
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.contours import Contours
-from edge_agent.scene.footprint import Footprint, footprint_of_box
+from edge_agent.scene.footprint import Footprint, footprint_of_box, footprint_of_wheels
 from edge_agent.scene.shapes import SHAPES, shape_for
 from edge_agent.scene.silhouette import footprint_of_silhouette
 from edge_agent.scene.stay import Box
@@ -91,6 +91,37 @@ def test_wheels_in_the_picture_correct_a_box_that_is_off(turned_deg: float) -> N
 
     assert error_m(by_wheels) < 0.12
     assert error_m(by_wheels) < 0.75 * error_m(by_box)
+
+
+def wheels_drawn(points: np.ndarray) -> Contours:
+    """Contours with the two rims of ``bicycle`` and nothing else."""
+    picture = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    rims = len(np.arange(0, 2 * np.pi, 0.2))
+    for wheel in (points[:rims], points[rims : 2 * rims]):
+        cv2.polylines(picture, [np.round(project(wheel) * 16).astype(np.int32)], True, 255, 2, cv2.LINE_AA, shift=4)
+    return Contours(picture.astype(np.float32), (0.0, 0.0), 1.0)
+
+
+@pytest.mark.parametrize("turned_deg", [0.0, 30.0, 150.0])
+def test_a_part_of_a_bicycle_is_the_bicycle_where_its_wheels_are_seen(turned_deg: float) -> None:
+    points = bicycle(2.0, 10.0, turned_deg)
+    left, top, right, bottom = box_of(points)
+    width, height = right - left, bottom - top
+    part = left + 0.15 * width, top + 0.15 * height, right - 0.1 * width, bottom - 0.02 * height
+    shape = SHAPES["bicycle"]
+    found = footprint_of_wheels(part, shape, UPRIGHT, CALIBRATION, SIZE, wheels_drawn(points))
+    assert found is not None
+    true = MultiPoint(points[:, :2]).convex_hull
+    assert np.abs(np.subtract(found.shape.bounds, true.bounds)).max() < 0.2
+    nothing = Contours(np.zeros((SIZE[1], SIZE[0]), np.float32), (0.0, 0.0), 1.0)
+    assert footprint_of_wheels(part, shape, UPRIGHT, CALIBRATION, SIZE, nothing) is None
+    assert footprint_of_wheels(part, SHAPES["car"], UPRIGHT, CALIBRATION, SIZE, wheels_drawn(points)) is None
+
+
+def test_wheels_elsewhere_make_no_bicycle_of_a_heap() -> None:
+    heap = box_of(cuboid(0.2, 9.5, 1.2, 0.8, 0.5))
+    elsewhere = wheels_drawn(bicycle(3.2, 10.0, 0.0))
+    assert footprint_of_wheels(heap, SHAPES["bicycle"], UPRIGHT, CALIBRATION, SIZE, elsewhere) is None
 
 
 def test_a_picture_without_wheels_leaves_the_place_to_the_box() -> None:

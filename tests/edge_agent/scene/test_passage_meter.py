@@ -2,85 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-from pathlib import Path
-from typing import Any
-
 import cv2
 import numpy as np
 import pytest
 
-from edge_agent.config import CalibrationConfig, PassageZone, PointPair
-from edge_agent.detection.detections import ClassGroup, Detections
-from edge_agent.scenarios.moment import Passage
-from edge_agent.scene.calibration import Calibration
+from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.camera_state import CameraState, View
-from edge_agent.scene.passage_meter import PassageMeter
-from edge_agent.scene.stay import Dwell, Stay, StayState
+from edge_agent.scene.stay import StayState
 from tests.edge_agent.scene.made_deck import (
-    SEEING,
     SIZE,
     START,
-    ZONE,
     Deck,
     calibration,
     cuboid,
     detected,
-    frame,
     person,
-    project,
     silhouette,
 )
-
-CRATE = (cuboid(0.1, 9.0, 1.4, 1.2, 0.9), (40, 90, 190))
-"""Leaves 2.5 m of 4 m."""
-
-
-class Watch:
-    """A meter that is shown pictures at a steady period."""
-
-    def __init__(self, period_s: float = 1.0, meter: PassageMeter | None = None) -> None:
-        self.meter = meter or PassageMeter(ZONE, calibration(), SIZE)
-        self.period_s, self.now_s = period_s, 0.0
-
-    def show(
-        self,
-        picture: np.ndarray,
-        seconds: float,
-        detections: Detections | None = None,
-        stays: tuple[Stay, ...] = (),
-        view: View = SEEING,
-    ) -> Passage:
-        for _ in range(max(round(seconds / self.period_s), 1)):
-            passage = self.meter.measure(frame(picture, self.now_s), view, detections or detected(), stays)
-            self.now_s += self.period_s
-        return passage
-
-
-def width(passage: Passage) -> float:
-    assert passage.clear_width.width_m is not None
-    return passage.clear_width.width_m
-
-
-def stay_of(corners: np.ndarray, name: str, group: ClassGroup, **more: object) -> Stay:
-    pixels = project(corners)
-    box = (*pixels.min(axis=0).tolist(), *pixels.max(axis=0).tolist())
-    fields = {
-        "stay_id": "s1",
-        "class_group": group,
-        "class_name": name,
-        "box": box,
-        "state": StayState.OBSERVED,
-        "standing": True,
-        "from_s": 0.0,
-        "open_start": True,
-        "last_observed_s": 0.0,
-        "dwell": Dwell(),
-        "score": 0.7,
-    }
-    return Stay(**{**fields, **more})  # type: ignore[arg-type]
+from tests.edge_agent.scene.watched_deck import CRATE, Watch, stay_of, width
 
 
 def test_an_empty_deck_is_as_wide_as_it_is_and_says_how_well_that_is_known() -> None:
@@ -207,7 +146,7 @@ def test_candidates_of_long_ago_absent_stays_and_people_are_left_out() -> None:
     deck, watch = Deck(), Watch()
     body = cuboid(0.4, 9.0, 1.65, 0.5, 1.0)
     stays = (
-        stay_of(body, "bicycle", ClassGroup.CYCLE, standing=False),
+        stay_of(body, "bicycle", ClassGroup.CYCLE, standing=False, from_s=-60.0, score=0.8),
         stay_of(body, "bicycle", ClassGroup.CYCLE, state=StayState.ABSENT, stay_id="s2"),
         stay_of(person(2, 9), "person", ClassGroup.PERSON, stay_id="s3"),
     )
@@ -250,72 +189,6 @@ def test_a_view_that_moved_a_little_is_followed() -> None:
     assert np.allclose(np.subtract(after.obstacles[0].box, before.obstacles[0].box)[:2], shift, atol=1.5)
 
 
-def test_a_restart_keeps_the_background_and_what_stands_on_it() -> None:
-    deck, watch = Deck(), Watch()
-    watch.show(deck.picture(), 6)
-    before = watch.show(deck.picture(CRATE), 5)
-    kept = json.loads(json.dumps(watch.meter.dump()))
-    again = Watch()
-    again.meter.load(kept)
-    again.now_s = 600.0
-    after = again.show(deck.picture(CRATE), 3)
-    assert width(after) == pytest.approx(width(before), abs=0.02)
-    assert after.obstacles[0].since_s == before.obstacles[0].since_s
-    assert width(again.show(deck.picture(), 5)) == pytest.approx(4.0, abs=0.01)
-
-
-def spoilt(kept: dict[str, Any], how: str) -> dict[str, Any]:
-    """A meter's dump as another version or a broken disk may leave it."""
-    packed = base64.b64decode(kept["arrays"])
-    (thing,) = kept["things"]
-    if how == "cut":
-        return {**kept, "arrays": base64.b64encode(packed[: len(packed) // 2]).decode()}
-    if how == "flipped":
-        middle = len(packed) // 2
-        return {**kept, "arrays": base64.b64encode(packed[:middle] + b"\0" * 99 + packed[middle + 99 :]).decode()}
-    if how == "look of another size":
-        rows, columns = thing["shape"]
-        return {**kept, "things": [{**thing, "shape": [rows + 1, columns]}]}
-    return {
-        "another zone": {**kept, "shape": [3, 3]},
-        "another version": {**kept, "format": 0},
-        "no archive": {**kept, "arrays": "bm90IGFuIGFyY2hpdmU="},
-        "a field too few": {**kept, "things": [{name: thing[name] for name in thing if name != "edges"}]},
-        "no things": {**kept, "things": [None]},
-        "a counter of words": {**kept, "next_id": "many"},
-        "nothing": {},
-    }[how]
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        "another zone",
-        "another version",
-        "no archive",
-        "cut",
-        "flipped",
-        "look of another size",
-        "a field too few",
-        "no things",
-        "a counter of words",
-        "nothing",
-    ],
-)
-def test_a_dump_that_cannot_be_used_is_refused_by_the_zones_name_and_the_meter_works_as_if_there_were_none(
-    how: str,
-) -> None:
-    deck, watch = Deck(), Watch()
-    watch.show(deck.picture(), 6)
-    watch.show(deck.picture(CRATE), 5)
-    kept = json.loads(json.dumps(watch.meter.dump()))
-    again = Watch()
-    with pytest.raises(ValueError, match="zone 'deck'"):
-        again.meter.load(spoilt(kept, how))
-    again.show(deck.picture(), 6)
-    assert width(again.show(deck.picture(CRATE), 5)) < 4.0
-
-
 def test_a_frame_of_another_size_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="320x180"):
         Watch().show(np.zeros((180, 320, 3), np.uint8), 1)
@@ -345,79 +218,6 @@ def test_a_day_of_light_never_narrows_an_empty_deck() -> None:
     assert unknown <= 3
 
 
-def made_scene(path: Path) -> tuple[dict, PassageZone, Calibration]:
-    truth = json.loads(path.read_text())
-    passage = truth["passage"]
-    pairs = zip(passage["polygon_px"], passage["polygon_m"], strict=True)
-    given = CalibrationConfig(points=tuple(PointPair(px=tuple(px), m=tuple(m)) for px, m in pairs))
-    zone = PassageZone(
-        id="deck",
-        scenario="passage",
-        polygon=tuple(map(tuple, passage["polygon_px"])),
-        ends=(tuple(map(tuple, passage["end_a_px"])), tuple(map(tuple, passage["end_b_px"]))),
-        calibration=given,
-    )
-    return truth, zone, Calibration.from_config(given)
-
-
-def _stands(event: dict, at_s: float) -> bool:
-    return bool(event["from_s"] + 3 <= at_s < event["to_s"] + 3)
-
-
-def stay_in(event: dict) -> Stay:
-    """The stay that scene memory would give of a thing in the truth."""
-    return Stay(
-        stay_id=event["id"],
-        class_group=ClassGroup(event["group"]),
-        class_name=event["class"],
-        box=tuple(event["box"]),
-        state=StayState.OBSERVED,
-        standing=True,
-        from_s=float(event["from_s"]),
-        open_start=False,
-        last_observed_s=float(event["to_s"]),
-        dwell=Dwell(),
-    )
-
-
-@pytest.mark.footage
-@pytest.mark.parametrize("name", ["B1_footbridge_narrowing", "B2_footbridge_stall", "B3_crowd_negative"])
-def test_made_footbridges_are_measured_to_ten_centimetres(footage: Path, name: str) -> None:
-    """With people and cycles from the truth at one frame a second, so that the meter alone is tried."""
-    folder = footage / "rendered"
-    truth, zone, ground = made_scene(folder / f"{name}.truth.json")
-    with gzip.open(folder / f"{name}.frames.json.gz") as file:
-        seen = json.load(file)
-    size = (truth["width"], truth["height"])
-    meter = PassageMeter(zone, ground, size)
-    changes = [event[edge] for event in truth["events"] for edge in ("from_s", "to_s")]
-    errors = []
-    video = cv2.VideoCapture(str(folder / f"{name}.mp4"))
-    for index in range(len(seen)):
-        if index % 5:
-            video.grab()
-            continue
-        _, image = video.read()
-        at_s = index / 5
-        boxes = [thing["box"] for thing in seen[index] if thing["cls"] == "person" and thing["vis"] > 0.1]
-        people = Detections(
-            np.array(boxes, np.float32).reshape(-1, 4),
-            np.full(len(boxes), 0.8, np.float32),
-            ("person",) * len(boxes),
-            (ClassGroup.PERSON,) * len(boxes),
-        )
-        stays = tuple(stay_in(event) for event in truth["events"] if event["group"] == "cycle" and _stands(event, at_s))
-        passage = meter.measure(frame(image, at_s), SEEING, people, stays)
-        if index // 5 >= len(truth["clear_width"]) or passage.clear_width.width_m is None:
-            continue
-        # People stand about for some seconds after each change: what they hide is not asked for.
-        if not any(-1 <= at_s - change <= 8 for change in changes):
-            errors.append(abs(passage.clear_width.width_m - truth["clear_width"][index // 5]["width_m"]))
-    assert len(errors) > 30
-    assert np.mean(errors) <= 0.10
-    assert max(errors) <= 0.30
-
-
 def test_media_time_is_the_only_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
@@ -428,55 +228,3 @@ def test_media_time_is_the_only_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", forbidden)
     assert width(Watch().show(Deck().picture(), 6)) == pytest.approx(4.0, abs=0.01)
     assert START.tzinfo is not None
-
-
-def people_in(entry: dict) -> Detections:
-    """The people that a person marked in a still."""
-    boxes = [label["bbox"] for label in entry["boxes"] if label["class"] == "person"]
-    return Detections(
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.full(len(boxes), 0.8, np.float32),
-        ("person",) * len(boxes),
-        (ClassGroup.PERSON,) * len(boxes),
-    )
-
-
-@pytest.mark.footage
-@pytest.mark.parametrize(
-    ("name", "corners", "size_m"),
-    [
-        ("video03_1fps", ((20, 470), (530, 470), (470, 20), (190, 20)), (4.9, 9.0)),
-        ("video05_1fps", ((120, 440), (600, 420), (560, 170), (90, 150)), (6.0, 6.0)),
-    ],
-)
-def test_a_bag_left_on_a_real_pavement_is_found_and_nothing_before(
-    footage: Path, name: str, corners: tuple[tuple[float, float], ...], size_m: tuple[float, float]
-) -> None:
-    """By day and by infrared night, with the people that a person marked. The metres are a guess at the place."""
-    folder = footage / "real" / "aboda"
-    (event, *_) = json.loads((folder / f"{name}.truth.json").read_text())["events"]
-    metres = ((0.0, 0.0), (size_m[0], 0.0), size_m, (0.0, size_m[1]))
-    given = CalibrationConfig(points=tuple(PointPair(px=px, m=m) for px, m in zip(corners, metres, strict=True)))
-    zone = PassageZone(
-        id="deck",
-        scenario="passage",
-        polygon=corners,
-        ends=((corners[0], corners[1]), (corners[2], corners[3])),
-        calibration=given,
-    )
-    meter = PassageMeter(zone, Calibration.from_config(given), (720, 480))
-    found_s, early = None, []
-    labels = json.loads((folder / name / "labels.json").read_text())["frames"]
-    for entry in labels:
-        image = cv2.imread(str(folder / name / entry["file"]))
-        passage = meter.measure(frame(image, entry["t"]), SEEING, people_in(entry), ())
-        x1, y1, x2, y2 = event["box"]
-        for obstacle in passage.obstacles:
-            left, top, right, bottom = obstacle.box
-            if left < x2 and right > x1 and top < y2 and bottom > y1 and entry["t"] >= event["from_s"]:
-                found_s = found_s if found_s is not None else entry["t"]
-            elif entry["t"] < event["from_s"]:
-                early.append((entry["t"], obstacle.box))
-    assert early == []
-    assert found_s is not None
-    assert found_s - event["from_s"] <= 15

@@ -141,3 +141,34 @@ def test_a_crowd_of_regions_stays_bounded() -> None:
         litter = [(cuboid(x, y, 0.25, 0.25, 0.3), (20, 30, 160)) for x, y in random.uniform((0, 6), (3.7, 17), (90, 2))]
         scene.show(deck.picture(*litter), 1.0)
         assert len(scene.objects.objects) <= scene.objects.rules.most_objects
+
+
+def test_what_comes_to_stand_beside_a_thing_where_the_ground_was_seen_is_another_thing() -> None:
+    deck, scene = Deck(), Scene()
+    beside = (cuboid(2.4, 8.0, 0.9, 0.8, 0.7), (190, 90, 40))
+    scene.show(deck.picture(), 6, covered(person(2.6, 8.2)))
+    scene.show(deck.picture(CRATE), 5, covered(person(2.6, 8.2)))
+    assert len(scene.show(deck.picture(CRATE), 5)) == 1
+    both = scene.show(deck.picture(CRATE, beside), 6)
+    assert len(both) == 2
+    (left,) = scene.show(deck.picture(CRATE), 4)
+    mask = np.zeros(SHAPE, bool)
+    left.region.add_to(mask)
+    true = silhouette(CRATE[0])
+    assert (mask & true).sum() > 0.85 * (mask | true).sum()
+
+
+def test_change_that_shows_only_where_the_ground_was_dark_is_no_thing() -> None:
+    """Somebody in a coat as light as the deck stands over a dark stripe: only there is a change, without an edge."""
+    deck, scene = Deck(), Scene()
+    stripe = silhouette(cuboid(0.0, 9.0, 4.0, 0.5, 0.0))
+    coat = silhouette(cuboid(1.6, 8.7, 0.7, 0.3, 1.5))
+    striped = deck.picture()
+    striped[stripe] = (60, 60, 60)
+    scene.show(striped, 8)
+    hidden = striped.copy()
+    hidden[coat] = (225, 225, 225)
+    assert scene.show(hidden, 6) == []
+    crate = striped.copy()
+    crate[silhouette(CRATE[0])] = CRATE[1]
+    assert len(scene.show(crate, 6)) == 1
