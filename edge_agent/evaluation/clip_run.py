@@ -84,7 +84,8 @@ class ClipRun:
     ``footage`` reaches from the first analysed frame to the last; ``gaps`` are the parts of it that nobody saw;
     ``footage_s`` is how much of it was seen; ``cpu_s`` is processor time, all cores together. ``size`` is (width,
     height) in pixels. ``sightings`` maps the name of a watched box to (media time, best score) of the detections that
-    overlapped it.
+    overlapped it. ``shifts`` says from which media time on the agent took the view to lie off its reference, and how
+    far (right, down; pixels): boxes of incidents are in the reference view.
     """
 
     events: tuple[IncidentEvent, ...]
@@ -100,6 +101,11 @@ class ClipRun:
     cpu_s: float
     traces: tuple[StayTrace, ...] = ()
     sightings: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    shifts: tuple[tuple[float, tuple[float, float]], ...] = ()
+
+    def shift_at(self, media_time_s: float) -> tuple[float, float]:
+        """How far the view lay off its reference at a media time, as the agent took it."""
+        return next((shift for from_s, shift in reversed(self.shifts) if from_s <= media_time_s), (0.0, 0.0))
 
 
 class NoFramesError(Exception):
@@ -118,6 +124,7 @@ class _Recorder:
     traces: dict[str, StayTrace] = field(default_factory=dict)
     sightings: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     gaps: list[Span] = field(default_factory=list)
+    shifts: list[tuple[float, tuple[float, float]]] = field(default_factory=list)
     footage_s: float = 0.0
     last_s: float | None = None
 
@@ -129,6 +136,8 @@ class _Recorder:
             if now_s - self.last_s > stands_for_s:
                 self.gaps.append(Span(self.last_s + stands_for_s, now_s))
         self._state(seen.view.state, now_s)
+        if seen.view.can_see and seen.view.shift_px != (self.shifts[-1][1] if self.shifts else (0.0, 0.0)):
+            self.shifts.append((now_s, seen.view.shift_px))
         self.last_s = now_s
         self.events.extend(seen.events)
         for zone, passage in seen.passages.items():
@@ -210,6 +219,7 @@ def record(
         cpu_s=cpu_s,
         traces=tuple(recorder.traces.values()),
         sightings={name: tuple(found) for name, found in recorder.sightings.items()},
+        shifts=tuple(recorder.shifts),
     )
 
 

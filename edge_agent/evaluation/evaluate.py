@@ -102,7 +102,7 @@ def evaluate_clip(job: Job) -> ClipResult:
         run, duration_s = _play(job, camera, hardship)
     except (SourceError, NoFramesError) as error:
         return ClipResult(clip.name, job.condition, failed=str(error))
-    alarms = tuple(_laid_back(alarm, hardship, duration_s, run.size[0]) for alarm in gather(run.events))
+    alarms = tuple(_laid_back(alarm, hardship, duration_s, run) for alarm in gather(run.events))
     return ClipResult(clip.name, job.condition, judge_run(camera, job.site, clip.truth, run, alarms))
 
 
@@ -189,7 +189,21 @@ def _started_at(source: Source) -> datetime:
     return first.captured_at - timedelta(seconds=first.media_time_s)
 
 
-def _laid_back(alarm: Alarm, hardship: Perturbation, duration_s: float, width: int) -> Alarm:
+def _laid_back(alarm: Alarm, hardship: Perturbation, duration_s: float, run: ClipRun) -> Alarm:
+    """The alarm with its box in pixels of the original recording, unless the agent itself has seen the view move."""
     if alarm.box is None or not duration_s:
         return alarm
-    return replace(alarm, box=lay_back(alarm.box, hardship, alarm.opened_s / duration_s, width))
+    before_s = max((at_s for at_s, _ in run.shifts if not _moved(hardship, at_s / duration_s, run)), default=0.0)
+    (right, down), (old_right, old_down) = run.shift_at(alarm.opened_s), run.shift_at(before_s)
+    x1, y1, x2, y2 = alarm.box
+    right, down = right - old_right, down - old_down
+    seen = (
+        (x1 + right, y1 + down, x2 + right, y2 + down)
+        if _moved(hardship, alarm.opened_s / duration_s, run)
+        else alarm.box
+    )
+    return replace(alarm, box=lay_back(seen, hardship, alarm.opened_s / duration_s, run.size[0]))
+
+
+def _moved(hardship: Perturbation, share: float, run: ClipRun) -> bool:
+    return hardship.moved is not None and any(hardship.moved(share, run.size[0]))

@@ -61,7 +61,7 @@ class Arrivals:
         seen = [sighting for sighting in since if sighting.box is not None]
         if len(seen) < rules.settle_sightings:
             return None
-        if not self._enough(place, seen, len(seen) / len(since)):
+        if not self._enough(place, seen, len(seen) / len(since), now.at_s):
             return None  # what it looked like before cannot make it more
         alike = []
         if place.picture is not None:
@@ -70,11 +70,11 @@ class Arrivals:
             alike = self._past.alike(place.picture, place.box, start_s - APART_S, rules.sure_appearance)
         detected = {*self._unlooked, *(sighting.at_s for sighting in place.sightings if sighting.box is not None)}
         share = len(seen) / (len(since) + len([at_s for at_s in alike if at_s not in detected]))
-        if not self._enough(place, seen, share):
+        if not self._enough(place, seen, share, now.at_s):
             return None
         return min([start_s, *(at_s for at_s in alike if at_s < place.first_seen_s - APART_S)])
 
-    def _enough(self, place: Place, seen: list[Sighting], share: float) -> bool:
+    def _enough(self, place: Place, seen: list[Sighting], share: float, now_s: float) -> bool:
         """True if a candidate was detected often and surely enough, in this share of the frames."""
         rules = self._rules
         scores = [sighting.score for sighting in seen]
@@ -84,7 +84,10 @@ class Arrivals:
         if place.group is ClassGroup.CYCLE:
             return False  # branches, railings and racks are weak bicycles for as long as anyone looks
         above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
-        return above >= rules.weak_evidence and share >= rules.weak_detected_share
+        if above < rules.weak_evidence or share < rules.weak_detected_share:
+            return False
+        needed = rules.weak_evidence * len(scores) / above  # sights; frames within a second of each other say the same
+        return now_s - place.first_seen_s >= (needed - 1) * rules.weak_apart_s - 1e-6
 
     def watched_s(self, from_s: float, to_s: float, gap_s: float) -> float:
         """How much of a time before an arrival was noticed the camera could see."""

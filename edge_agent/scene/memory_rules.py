@@ -38,6 +38,8 @@ class MemoryRules:
     """What of a weak score is chance: only what lies above it adds up."""
     weak_evidence: float = 1.3
     """Sum of scores above ``weak_floor`` that makes a candidate stand which never had ``least_best_score``."""
+    weak_apart_s: float = 1.0
+    """Time between two weak sights that are evidence each: what looks like a car looks so in the next frame too."""
     weak_detected_share: float = 0.6
     """Share of the frames in which such a candidate must have been detected."""
     part_size: float = 5.0

@@ -68,10 +68,10 @@ def _one_of_each(boxes: Boxes, detections: Detections, taken: Sequence[int], rul
         score = detections.scores[index]
         again = False
         for other in kept:
-            if detections.groups[index] is detections.groups[other]:
-                weaker = score < rules.least_best_score and score < 0.5 * detections.scores[other]
-                part = weaker and inside[index, other] >= rules.part_covered
-                again = again or part or overlap[index, other] >= rules.same_thing_iou
+            weaker = score < rules.least_best_score and score < 0.5 * detections.scores[other]
+            same_group = detections.groups[index] is detections.groups[other]
+            part = same_group and weaker and inside[index, other] >= rules.part_covered
+            again = again or part or overlap[index, other] >= rules.same_thing_iou
         if not again:
             kept.append(int(index))
     return tuple(sorted(set(kept) - set(taken)))

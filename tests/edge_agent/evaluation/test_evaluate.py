@@ -183,6 +183,33 @@ def test_boxes_seen_after_a_knock_are_laid_back_before_they_are_scored(stills: P
     assert result.judged.alarms[0].box == (40.0, 20.0, 56.0, 50.0)
 
 
+@dataclass(frozen=True)
+class Follows(Script):
+    """An agent that sees the knock itself: its view lies off from then on, and its boxes stay in the reference view."""
+
+    def __call__(
+        self,
+        camera: CameraConfig,
+        site: SiteConfig,
+        source: Source,
+        *,
+        adjust: Adjust | None = None,
+        restart_at_s: float | None = None,
+    ) -> Iterable[Observation]:
+        for seen in Script.__call__(self, camera, site, source, adjust=adjust, restart_at_s=restart_at_s):
+            right = 3.0 + (6.0 if seen.frame.media_time_s >= 30.0 else 0.0)  # the view was off a little before that
+            yield replace(seen, view=View(CameraState.SEEING, (right, 0.0)))
+
+
+def test_boxes_of_an_agent_that_has_followed_the_knock_are_scored_as_they_are(stills: Path) -> None:
+    thing = clip(stills, truth=Truth(events=(replace(clip(stills).truth.events[0], box=(40, 20, 56, 50)),)))
+    result = evaluate_clip(Job(thing, SITE, Follows(((31.0, 50.0, (40.0, 20.0, 56.0, 50.0)),)), condition="knock"))
+    assert result.judged is not None
+    assert result.judged.alarms[0].box == (40.0, 20.0, 56.0, 50.0)
+    assert result.judged.run.shift_at(29.0) == (3.0, 0.0)
+    assert result.judged.run.shift_at(31.0) == (9.0, 0.0)
+
+
 def test_workers_give_the_same_results_in_the_same_order(stills: Path) -> None:
     jobs = [Job(clip(stills, name), SITE, player) for name, player in (("a", FOUND), ("b", WRONG), ("c", FOUND))]
     one = [replace_cpu(result) for result in evaluate_all(jobs)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.detection.detections import ClassGroup
+from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scene.boxes import iou_of
 from edge_agent.scene.memory import SceneMemory
 from edge_agent.scene.stay import Box, Stay, StayState
@@ -147,6 +147,43 @@ def test_halves_of_a_vehicle_that_the_detector_is_unsure_of_are_one(scores: tupl
     front, rear = (80.0, 50.0, 150.0, 120.0), (118.0, 50.0, 188.0, 120.0)
     watched = told(lorry(), steps(0, 60), seen_from(ARRIVES_S, (front, scores[0]), (rear, scores[1])))
     assert len([stay for stay in watched.stays() if stay.state is not StayState.ABSENT]) == things
+
+
+def test_weak_sights_take_as_long_however_often_the_detector_looks() -> None:
+    """What looks a little like a car looks so in the next frame too."""
+
+    def stands_at(period_s: float) -> float:
+        memory = SceneMemory("gate", period_s)
+        for at_s in steps(0, 60, period_s):
+            memory.observe(new_car().frame(at_s), SEEING, cars([(CAR, 0.3)] * (at_s >= ARRIVES_S)))
+            if any(place.standing for place in memory.places):
+                return at_s
+        return np.inf
+
+    assert stands_at(0.25) == pytest.approx(stands_at(1.0), abs=1)
+
+
+def test_a_vehicle_that_the_detector_takes_for_something_else_in_every_second_frame_is_found() -> None:
+    memory = SceneMemory("gate", 1.0)
+    for at_s in steps(0, 40):
+        told_of = cars([(CAR, 0.3 if at_s % 2 else 0.28)] * (at_s >= ARRIVES_S))
+        other = cars([(CAR, 0.29)] * (at_s >= ARRIVES_S), ClassGroup.OBJECT)
+        both = Detections(
+            np.concatenate([told_of.boxes, other.boxes]),
+            np.concatenate([told_of.scores, other.scores]),
+            told_of.class_names + other.class_names,
+            told_of.groups + other.groups,
+        )
+        order = np.argsort(-both.scores, kind="stable")[:1] if at_s > 14 else np.argsort(-both.scores, kind="stable")
+        seen = Detections(
+            both.boxes[order],
+            both.scores[order],
+            tuple(both.class_names[n] for n in order),
+            tuple(both.groups[n] for n in order),
+        )
+        memory.observe(new_car().frame(at_s), SEEING, seen)
+    (place,) = memory.places
+    assert place.standing
 
 
 # Flicker
