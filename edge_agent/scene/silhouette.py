@@ -2,7 +2,7 @@
 
 A silhouette covers the ground that the thing stands on and, because things have height, ground behind it. One picture
 does not say which: a low deep thing and a high flat one look alike. The thing is taken as an upright prism that
-fills its silhouette, and of those that do as the one that is about as deep as it is wide.
+fills its silhouette, and of those that do as the one whose proportions are most like those of what people put down.
 """
 
 from __future__ import annotations
@@ -35,8 +35,16 @@ class SilhouetteRules:
     height_step_m: float = 0.1
     tallest_m: float = 2.0
     """Prisms are tried up to here; what is above does not stand in the way of a wheelchair."""
+    depth_spread: float = 0.4
+    """Scatter of the logarithm of depth over width, for boxes, crates, bins, stalls and bicycles seen from anywhere."""
+    height: float = -0.3
+    height_spread: float = 1.8
+    """The logarithm of height over the root of depth times width, and its scatter: from a toppled bicycle and a
+    mattress (a third) to a bin and a pile of crates (twice), with much room for what lies flat."""
     explained: float = 0.90
-    """Share of a silhouette that a prism must fill: its outline is good to a pixel or two."""
+    """Share of a silhouette that a prism must fill,"""
+    unexplained_spread: float = 0.03
+    """and how much of it a prism of the right height leaves: its outline is good to a pixel or two."""
     most_parts: int = 3
     least_part: float = 0.03
     """A silhouette may be of several things side by side; what is smaller than this share of it is none."""
@@ -92,12 +100,12 @@ def footprint_of_silhouette(
 def _likeliest_base(
     thing: Cells, maps: list[Array], size: tuple[int, int], upright: Upright, low: Array, cell: float
 ) -> tuple[Cells, Cells]:
-    """The base of the prism that fills a silhouette and is about as deep as wide, and the pixels that it fills.
+    """The base of the likeliest prism that fills a silhouette, and the pixels that it fills.
 
     ``maps``: for each height, the homography from cells of the ground to pixels of the silhouette.
     """
     base = cv2.warpPerspective(thing, np.linalg.inv(maps[0]), size, flags=cv2.INTER_NEAREST)
-    best, best_cover, best_misproportion = base, thing, _misproportion(base, upright, low, cell)
+    best, best_cover, best_misproportion = base, thing, _misproportion(base, 0.0, upright, low, cell)
     filled = thing.shape[1], thing.shape[0]
     for level in range(1, len(maps)):
         # What stands on a cell up to a height shows at all heights below.
@@ -110,14 +118,16 @@ def _likeliest_base(
         cover = cv2.dilate(cover, np.ones((3, 3), np.uint8)) & thing
         if np.count_nonzero(cover) < RULES.explained * np.count_nonzero(thing):
             break
-        misproportion = _misproportion(base, upright, low, cell)
+        misproportion = _misproportion(base, level * RULES.height_step_m, upright, low, cell)
+        unfilled = 1 - np.count_nonzero(cover) / np.count_nonzero(thing)
+        misproportion += (unfilled / RULES.unexplained_spread) ** 2
         if misproportion < best_misproportion:
             best, best_cover, best_misproportion = base, cover, misproportion
     return np.asarray(best, np.uint8), np.asarray(best_cover, np.uint8)
 
 
-def _misproportion(base: Cells, upright: Upright, low: Array, cell: float) -> float:
-    """How far a base is from being as deep as it is wide: the logarithm of the ratio."""
+def _misproportion(base: Cells, height_m: float, upright: Upright, low: Array, cell: float) -> float:
+    """How unlike the things that people put down a prism is: squared deviations of its proportions."""
     rows, columns = np.nonzero(base)
     if not len(rows):
         return np.inf
@@ -125,7 +135,11 @@ def _misproportion(base: Cells, upright: Upright, low: Array, cell: float) -> fl
     ahead = points.mean(axis=0) / max(float(np.linalg.norm(points.mean(axis=0))), 1e-9)
     depth = np.ptp(points @ ahead) + cell
     width = np.ptp(points @ np.array([-ahead[1], ahead[0]])) + cell
-    return float(abs(np.log(depth / width)))
+    turned = np.log(depth / width) / RULES.depth_spread
+    tall = (
+        np.log(max(height_m, RULES.height_step_m / 2) / np.sqrt(depth * width)) - RULES.height
+    ) / RULES.height_spread
+    return float(turned**2 + tall**2)
 
 
 def _outline_px(mask: NDArray[np.bool_]) -> Array:

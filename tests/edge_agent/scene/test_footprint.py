@@ -177,11 +177,14 @@ def test_a_silhouette_is_brought_back_to_its_true_base(
     assert far < y + length + 0.5 * (naive - y - length)
 
 
-def test_a_flat_thing_keeps_all_the_ground_it_covers() -> None:
+def test_a_flat_thing_keeps_its_width_and_most_of_its_depth() -> None:
+    """It might as well be a low thing that hides ground behind it: which, one picture does not say."""
     sheet = cuboid(1.0, 8.0, 2.0, 1.8, 0.02)
     found = footprint_of_silhouette(silhouette(sheet), (0, 0), 1.0, UPRIGHT, CALIBRATION)
     assert found is not None
-    assert np.allclose(found.shape.bounds, (1.0, 8.0, 3.0, 9.8), atol=0.12)
+    left, near, right, far = found.shape.bounds
+    assert np.allclose((left, near, right), (1.0, 8.0, 3.0), atol=0.12)
+    assert 9.35 < far < 9.9
 
 
 def test_a_tall_thin_thing_does_not_reach_as_far_as_it_hides_the_ground() -> None:
