@@ -20,13 +20,16 @@ from edge_agent.evaluation.commands import evaluate
 pytestmark = [pytest.mark.footage, pytest.mark.timeout(600)]
 
 SCENES = {
+    "street_parked": 7,
+    "queue_at_light": 0,
+    "night_rain": 0,
     "P1_kerb_parking": 1,
     "P2_queue_negative": 0,
     "P3_double_park": 3,
     "P5_sun_cloud": 1,
     "P6_knock_blackout": 1,
 }
-"""Made scenes of the suite and how many incidents each holds."""
+"""Scenes of the suite, recorded and made, and how many incidents each holds."""
 LATEST_S = 5.0
 """Furthest that an alarm may be from its limit."""
 LIMIT_S = 20.0
