@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_agent.outbox.journal import has_lost_commits
 from edge_agent.outbox.losses import is_sound_loss
-from edge_agent.outbox.schema import PAGE_BYTES, DamagedError, Ledger, is_sound, load_ledger
+from edge_agent.outbox.schema import PAGE_BYTES, DamagedError, Ledger, is_sound, load_ledger, read_any_text
 
 KEPT_FILES = 2
 """Damaged files that are kept for a person to look at; older ones go, since each may be as large as the quota."""
@@ -145,6 +145,7 @@ def _view(uri: str) -> _View:
         db = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
     except sqlite3.Error:
         return _View(None, {}, (), all_gaps=False)
+    read_any_text(db)
     try:
         return _View(_ledger(db), _events(db), *_gaps(db))
     finally:
@@ -177,7 +178,7 @@ def _events(db: sqlite3.Connection) -> dict[int, tuple[str, int, bytes]]:
 def _gaps(db: sqlite3.Connection) -> tuple[tuple[tuple[str, int, int, int, int, int], ...], bool]:
     try:
         rows = db.execute("SELECT * FROM gaps").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # the latter of a column's name
         return (), False
     sound = tuple(row for row in rows if is_sound_loss(row))
     return sound, len(sound) == len(rows)

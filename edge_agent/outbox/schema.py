@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import zlib
+from contextlib import closing
 from dataclasses import astuple, dataclass, fields
+from functools import cache
 from pathlib import Path
 
 from edge_agent.outbox.losses import is_sound_loss
@@ -109,6 +111,7 @@ def connect(path: Path, max_pages: int) -> sqlite3.Connection:
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         raise PermissionError(f"{path} cannot be read and written by this user")
     db = sqlite3.connect(path, timeout=_BUSY_WAIT_S, isolation_level=None, check_same_thread=False)
+    read_any_text(db)
     try:
         _set_up(db, max_pages)
     except sqlite3.Error as error:
@@ -122,6 +125,11 @@ def connect(path: Path, max_pages: int) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def read_any_text(db: sqlite3.Connection) -> None:
+    """Let text of a damaged file be read although it is none: checksums tell what is worth keeping."""
+    db.text_factory = lambda text: text.decode("utf-8", "replace")
 
 
 def _set_up(db: sqlite3.Connection, max_pages: int) -> None:
@@ -170,6 +178,8 @@ def _verify(db: sqlite3.Connection) -> None:
     problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
         raise DamagedError(str(problem))
+    if _schema(db) != _own_schema():
+        raise DamagedError("its tables are not those of a queue")
     ledger = load_ledger(db)
     count, first, last = db.execute("SELECT count(*), min(seq), max(seq) FROM events").fetchone()
     whole = (
@@ -183,6 +193,19 @@ def _verify(db: sqlite3.Connection) -> None:
         )
     if not all(is_sound_loss(row) for row in db.execute("SELECT * FROM gaps")):
         raise DamagedError("its record of losses is not readable")
+
+
+def _schema(db: sqlite3.Connection) -> frozenset[bytes]:
+    """How the tables were made, to the letter: SQLite keeps it as text, in which a flipped bit is a name's end."""
+    made = db.execute("SELECT CAST(sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL")
+    return frozenset(sql for (sql,) in made)
+
+
+@cache
+def _own_schema() -> frozenset[bytes]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_TABLES)
+        return _schema(db)
 
 
 def load_ledger(db: sqlite3.Connection) -> Ledger:

@@ -184,6 +184,7 @@ UNSOUND = (
     "payload = 17",
     "kind = x'00'",
     "checksum = 'none'",
+    "kind = CAST(x'6eee6f' AS TEXT)",
 )
 
 
@@ -232,6 +233,18 @@ def test_a_record_of_losses_that_makes_no_sense_is_damage(tmp_path: Path, row: s
         event(number) for number in range(1, EVENTS + 1)
     ]
     assert [gap.events_lost for gap in gaps_in(left)] == [0], "that something was lost is said"
+    outbox.close()
+
+
+@pytest.mark.parametrize("column", [b"lost_from_us", b"events_lost", b"reason", b"payload", b"emitted_us"])
+def test_a_name_in_the_file_that_is_no_text_any_more_is_damage(tmp_path: Path, column: bytes) -> None:
+    file = filled(tmp_path)
+    schema = file.index(b"CREATE TABLE gaps") if b"_" in column else 0
+    place = file.index(column, schema) + 2
+    (tmp_path / FILE).write_bytes(file[:place] + b"\xee" + file[place + 1 :])
+    outbox = Outbox(tmp_path, MEBIBYTE)
+    assert outbox.status().quarantined_files == 1
+    assert outbox.append([event(1)], EventKind.INCIDENT)
     outbox.close()
 
 
