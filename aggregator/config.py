@@ -344,5 +344,5 @@ def _beside(config: AggregatorConfig, folder: Path) -> AggregatorConfig:
         config = replace(config, places=folder / config.places.expanduser())
     if config.store.get_backend_name() != "sqlite":
         return config
-    database = folder / Path(config.store.database or "").expanduser()
+    database = (folder / Path(config.store.database or "").expanduser()).resolve()
     return replace(config, store=config.store.set(database=str(database)))

@@ -33,6 +33,12 @@ def test_a_short_file_gets_defaults_and_a_store_beside_it(tmp_path: Path) -> Non
     assert (config.metrics.listen, config.stream.window, config.agents) == ("127.0.0.1:9102", 1024, "open")
 
 
+def test_a_store_in_another_folder_is_named_by_its_plain_path(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    path = write(tmp_path / "config", "insecure: true\nstore: sqlite:///../state/clearway.sqlite\n")
+    assert load_config(path).store.database == str(tmp_path.resolve() / "state/clearway.sqlite")
+
+
 def test_listed_agents_alone_are_known(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "insecure: true\nagents: [bridge-1, bridge-2]\n"))
     assert config.knows("bridge-2")
