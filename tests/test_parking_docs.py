@@ -13,10 +13,10 @@ from pydantic_core import PydanticUndefined
 
 from edge_agent.cli import cli
 from edge_agent.config import ParkingZone
-from edge_agent.scene.foot import CORNER_SHARE, FOOT_SHARE
 from edge_agent.scenarios.parking import FIRST_LOOK_S, LEAVE_LEAST, LEAVE_SHARE
 from edge_agent.scenarios.traffic import TrafficRules
 from edge_agent.scene.appearance import LEAST_SIDE_PX, SIDE_PX
+from edge_agent.scene.foot import CORNER_SHARE, FOOT_SHARE
 from edge_agent.scene.look_back import APART_S, KEPT
 from edge_agent.scene.memory_rules import MemoryRules
 from tests.test_configuration_page import said
