@@ -40,10 +40,11 @@ log = structlog.get_logger(__name__)
 SWITCH_S = 0.0001
 """How long a thread that computes may keep the interpreter from the others: an ack waits for it a dozen times, at every
 statement and from thread to thread, and Python's default is 5 ms. The metrics of thousands of agents take 300."""
-COLLECT_AFTER = (20_000, 5, 1_000)
+COLLECT_AFTER = (20_000, 5, 10)
 """When Python looks for cycles among its objects, as ``gc.set_threshold`` has it. Events hang in none; by default it
 looks through those on their way again and again, a quarter of all time. All threads stand still meanwhile: some 5 ms
-for the first of these, 20 for the second, a tenth of a second for everything that thousands of agents have."""
+for the first of these, 20 for the second. The third, a tenth of a second for everything that thousands of agents have,
+is Python's own and comes when a quarter more has lived long: what closed streams leave behind would stay else."""
 NOTES_AT_ONCE = 200
 """Agents of whose heartbeats one transaction keeps the last, so that no ack waits for those of thousands."""
 FORGET_EVERY_S = 3600.0

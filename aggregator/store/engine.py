@@ -14,8 +14,9 @@ from aggregator.store.errors import StoreError
 BUSY_TIMEOUT_MS = 5000
 """How long a writer waits for another process's transaction before it gives up and the agent is told to wait."""
 
-CACHE_KIB = 64 * 1024
-"""Pages of the file that a connection keeps: with SQLite's own 2 MiB the pages of one transaction would not fit."""
+CACHE_KIB = 16 * 1024
+"""Pages of the file that the writing connection keeps: with SQLite's own 2 MiB the pages of one transaction would not
+fit. Reading connections, of which there are several, keep those 2 MiB."""
 JOURNAL_PAGES = 8000
 """Pages of 4 KiB after which the journal is written back, 32 MiB. A page that many transactions change is then written
 back once and not with each: SQLite's own 4 MiB are two large transactions."""
@@ -60,7 +61,8 @@ def _sqlite(url: URL, *, read_only: bool) -> Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA cache_size={-CACHE_KIB}")
+        if not read_only:
+            cursor.execute(f"PRAGMA cache_size={-CACHE_KIB}")
         cursor.execute(f"PRAGMA wal_autocheckpoint={JOURNAL_PAGES}")
         cursor.execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
         cursor.close()
