@@ -20,7 +20,8 @@ from edge_agent.config import (
 from edge_agent.detection.camera_looker import CameraLooker
 from edge_agent.detection.detections import ClassGroup
 from edge_agent.detection.detector import Detector, load_detector
-from edge_agent.detection.model_card import ModelCard, find_card
+from edge_agent.detection.model_card import ModelCard, ModelError, find_card
+from edge_agent.detection.session import checked_file
 from edge_agent.detection.windows import plan_windows
 from edge_agent.evidence.evidence import EvidenceRecorder
 from edge_agent.evidence.pictures import IncidentPictures
@@ -103,6 +104,16 @@ def check_classes(camera: CameraConfig, card: ModelCard) -> list[str]:
                     if name not in known
                 ]
     return problems
+
+
+def check_model(camera: CameraConfig, config: AgentConfig) -> tuple[ModelCard | None, list[str]]:
+    """The card of the model that looks at a camera, None if it is of no use; what is wrong with it and its classes."""
+    try:
+        card = card_of(camera, config.model, config.models_dir)
+        checked_file(card)
+    except ModelError as error:
+        return None, [f"camera {camera.id!r}: {error}"]
+    return card, check_classes(camera, card)
 
 
 def check_camera(camera: CameraConfig, site: SiteConfig) -> tuple[SourceInfo, list[str]]:

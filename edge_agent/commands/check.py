@@ -8,15 +8,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from edge_agent.assembly import card_of, check_camera, check_classes
+from edge_agent.assembly import check_camera, check_model
 from edge_agent.capture.credentials import credentials_of
 from edge_agent.capture.decode_plan import DecodeMode
 from edge_agent.capture.live import PROBE_S
 from edge_agent.capture.source import SourceError, SourceInfo
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config import AgentConfig, CameraConfig, ConfigError, load_config
-from edge_agent.detection.model_card import ModelError
-from edge_agent.detection.session import checked_file
 from edge_agent.failures import WRONG_USE, in_file
 from edge_agent.identity.certificate_keeper import held_by
 from edge_agent.identity.identity import IdentityError
@@ -71,14 +69,7 @@ def _about_the_certificate(config: AgentConfig) -> list[str]:
 
 
 def _wrong_with(camera: CameraConfig, config: AgentConfig, notes: list[str], *, probe: bool) -> list[str]:
-    problems: list[str] = []
-    try:
-        card = card_of(camera, config.model, config.models_dir)
-        checked_file(card)
-        problems += check_classes(camera, card)
-    except ModelError as error:
-        problems.append(f"camera {camera.id!r}: {error}")
-        card = None
+    card, problems = check_model(camera, config)
     notes += _about_the_password(camera)
     if camera.kind.is_live and camera.kind is not SourceKind.LOOP and not probe:
         notes.append(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge_agent.assembly import card_of, check_camera, check_classes
+from edge_agent.assembly import check_camera, check_model
 from edge_agent.capture.source import SourceError
 from edge_agent.capture.source_kind import SourceKind
 from edge_agent.config import AgentConfig, CameraConfig
 from edge_agent.config_file import ConfigError
-from edge_agent.detection.model_card import ModelError
-from edge_agent.detection.session import checked_file
 from edge_agent.zone_fit import fit_zones
 
 FIXED = ("id", "state_dir", "aggregator", "metrics", "evidence", "queue", "threads")
@@ -47,13 +45,7 @@ def check_reload(running: AgentConfig, wanted: AgentConfig, sizes: Mapping[str, 
 
 
 def _wrong_with(camera: CameraConfig, config: AgentConfig, size: tuple[int, int] | None) -> list[str]:
-    problems: list[str] = []
-    try:
-        card = card_of(camera, config.model, config.models_dir)
-        checked_file(card)
-        problems += check_classes(camera, card)
-    except ModelError as error:
-        problems.append(f"camera {camera.id!r}: {error}")
+    _, problems = check_model(camera, config)
     if camera.kind in (SourceKind.RECORDING, SourceKind.LOOP):
         try:
             problems += check_camera(camera, config.site)[1]

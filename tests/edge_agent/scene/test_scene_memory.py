@@ -10,7 +10,8 @@ import pytest
 
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scene.memory import SceneMemory
-from edge_agent.scene.stay import Stay, StayState
+from edge_agent.scene.stay import StayState
+from tests.edge_agent.scene.one_stay import ENDS_WITHIN_S, RESTS_WITHIN_S, only, same_sums
 from tests.edge_agent.synthetic_street import (
     SEEING,
     Eye,
@@ -22,21 +23,6 @@ from tests.edge_agent.synthetic_street import (
     steps,
     watch,
 )
-
-ENDS_WITHIN_S = 6.0
-"""How soon after a departure the memory must have noticed."""
-RESTS_WITHIN_S = 1.5
-"""How well a time of arrival can be known when a frame comes every second."""
-
-
-def only(watched: Watched) -> Stay:
-    stays = watched.stays()
-    assert len(stays) == 1, stays
-    return stays[0]
-
-
-def same_sums(stay: Stay) -> None:
-    assert stay.dwell.total_s == pytest.approx(stay.last_observed_s - stay.from_s, abs=0.01)
 
 
 def test_a_car_that_stops_becomes_one_stay_dated_from_when_it_came_to_rest() -> None:

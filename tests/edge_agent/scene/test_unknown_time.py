@@ -10,37 +10,22 @@ import pytest
 
 from edge_agent.scene.camera_state import CameraState, View
 from edge_agent.scene.memory import SceneMemory
-from edge_agent.scene.stay import Stay, StayState
+from edge_agent.scene.stay import StayState
+from tests.edge_agent.scene.one_stay import ENDS_WITHIN_S, RESTS_WITHIN_S, only, same_sums
 from tests.edge_agent.synthetic_street import (
     DARK,
     SEEING,
     Eye,
     Street,
     Thing,
-    Watched,
     standing,
     steps,
     watch,
 )
 
-ENDS_WITHIN_S = 6.0
-"""How soon after a departure the memory must have noticed."""
-RESTS_WITHIN_S = 1.5
-"""How well a time of arrival can be known when a frame comes every second."""
-
-
-def only(watched: Watched) -> Stay:
-    stays = watched.stays()
-    assert len(stays) == 1, stays
-    return stays[0]
-
 
 def between(first_s: float, last_s: float, other: View) -> Callable[[float], View]:
     return lambda at_s: other if first_s <= at_s < last_s else SEEING
-
-
-def same_sums(stay: Stay) -> None:
-    assert stay.dwell.total_s == pytest.approx(stay.last_observed_s - stay.from_s, abs=0.01)
 
 
 def test_a_car_exchanged_during_a_gap_is_a_new_stay_told_by_its_looks() -> None:
