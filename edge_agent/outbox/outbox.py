@@ -17,6 +17,7 @@ from typing import TypeVar
 import structlog
 
 from edge_agent.outbox.disk_reserve import DiskReserve
+from edge_agent.outbox.errors import DoesNotFitError, OutboxError
 from edge_agent.outbox.file import QueueFile
 from edge_agent.outbox.gap import Gap, GapReason
 from edge_agent.outbox.queue_batch import Batch, EventKind, FullPolicy, Position, Rejection
@@ -46,18 +47,6 @@ _FILE_ERRORS = (sqlite3.Error, DamagedError)
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
-
-
-class OutboxError(Exception):
-    """The queue cannot be opened; the message says why and what to do."""
-
-
-class _DoesNotFitError(Exception):
-    """What is to be written does not fit into the quota; ``hopeless`` if dropping more would not help."""
-
-    def __init__(self, hopeless: bool) -> None:
-        super().__init__()
-        self.hopeless = hopeless
 
 
 def _utc_now() -> datetime:
@@ -170,7 +159,7 @@ class Outbox:
         while True:
             try:
                 taken = self._write(partial(self._add, group, drop_bytes))
-            except _DoesNotFitError as full:
+            except DoesNotFitError as full:
                 if full.hopeless:
                     return False
                 drop_bytes = max(2 * drop_bytes, size + _SHED_BYTES)
@@ -198,10 +187,10 @@ class Outbox:
                 taken.append(range(first, draft.next_seq))
         except sqlite3.Error as error:
             if is_full(error) and self._file.used_pages() > limit:
-                raise _DoesNotFitError(hopeless) from error
+                raise DoesNotFitError(hopeless) from error
             raise
         if self._file.used_pages() > limit:
-            raise _DoesNotFitError(hopeless)
+            raise DoesNotFitError(hopeless)
         return taken
 
     def _refuse(self, refused: Append) -> None:
