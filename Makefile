@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PROTO  := .venv-proto/bin
 QUIET  := --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test bench-edge bench-ingest check dashboards format proto proto-check requirements clean soak aarch64
+.PHONY: help demo test bench-edge bench-width bench-ingest check dashboards format proto proto-check requirements clean soak aarch64
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -112,6 +112,9 @@ requirements: | $(VENV)/pyvenv.cfg  ## Pin the requirements anew from pyproject.
 
 bench-edge: .venv-benchmarks/.done  ## What a camera costs on a small box (BENCH_SECONDS=0 without the live part)
 	@PYTHONPATH=.:protos .venv-benchmarks/bin/python -m tests.benchmarks.edge.bench
+
+bench-width: $(VENV)/.dev  ## What one clear width costs, beside a raster
+	@PYTHONPATH=.:protos $(BIN)/python -m tests.benchmarks.clear_width
 
 soak: $(VENV)/.dev  ## Eight hours of media time and a thousand reconnections (minutes)
 	CLEARWAY_FAULTS=long $(BIN)/python -m pytest -s tests/soak
