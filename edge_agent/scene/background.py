@@ -93,6 +93,16 @@ class Background:
         blue, green, red = cv2.split(cv2.LUT(cv2.GaussianBlur(crop, (3, 3), 0), self._logs))
         return np.asarray(cv2.merge([(blue + green + red) / 3, red - green, blue - green]), np.float32)
 
+    def plane(self, crop: Image) -> NDArray[np.float32]:
+        """(height, width): the logarithm of a picture's green, by which pictures are laid on each other."""
+        green = cv2.GaussianBlur(cv2.extractChannel(crop, 1), (3, 3), 0)
+        return np.asarray(cv2.LUT(green, self._logs), np.float32)
+
+    def usual_plane(self) -> tuple[NDArray[np.float32], Mask]:
+        """The same of the background, or of what is seen where none is known yet, and where it is either."""
+        brightness, red, blue = cv2.split(np.where(self.known[:, :, None], self.background, self.settled))
+        return np.asarray(brightness - (red + blue) / 3, np.float32), self.known | (self._sightings > 0)
+
     def observe(self, crop: Image, hidden: Mask, held: Mask, watched: Mask, now_s: float) -> Look:
         """Take in one frame; returns its look in the background's light.
 

@@ -23,10 +23,12 @@ from edge_agent.scene.kept_footprints import KeptFootprints
 from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
 from edge_agent.scene.passage_things import PassageThings, Thing
-from edge_agent.scene.patch import Patch
+from edge_agent.scene.patch import Mask, Patch
+from edge_agent.scene.pose import Pose
 from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.standing_people import StandingPeople
-from edge_agent.scene.stay import Box, Stay, StayState
+from edge_agent.scene.stay import Stay, StayState
+from edge_agent.scene.sway import Sway
 from edge_agent.scene.unexplained import Unexplained
 from edge_agent.scene.upright import Upright
 from edge_agent.scene.zone_crop import ZoneCrop
@@ -67,6 +69,7 @@ class PassageMeter:
         self._corridor = Corridor.between([_point(p) for p in calibration.to_ground(zone.polygon)], ends)
         self._crop = ZoneCrop.around(zone.polygon, calibration, self._upright, frame_size)
         self._background = Background(self._crop.shape)
+        self._sway = Sway(self._crop.shape)
         self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px)
         self._people = StandingPeople(self._corridor.outline)
         footprints = KeptFootprints(self._crop, calibration, self._upright, frame_size, self._background, rules)
@@ -93,11 +96,13 @@ class PassageMeter:
                 f"zone {self.zone_id!r}: the frame is {frame.width}x{frame.height} pixels, not "
                 f"{self._frame_size[0]}x{self._frame_size[1]} as the zone was given for"
             )
-        moved = np.array([*view.shift_px, *view.shift_px], np.float32)
-        people, scores = self._people_boxes(detections, stays, moved)
-        self._look(frame, view, people, now_s)
+        pose = self._pose(frame, Pose.shifted(view.shift_px), detections, stays)
+        if pose is None:
+            return Passage(ClearWidth(None, None, now_s))
+        people, scores = self._people_boxes(detections, stays, pose)
+        self._look(frame, pose, people, now_s)
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
-        cycles = self._cycle_boxes(detections, moved)
+        cycles = self._cycle_boxes(detections, pose)
         things = self._things.standing(stays, cycles, self._bare, self._hidden, now_s)
         things += self._things.unexplained(self._change, stays, now_s)
         things = [thing for thing in things if thing.footprint.shape.intersects(self._corridor.outline)]
@@ -107,7 +112,7 @@ class PassageMeter:
         enough = known >= self._rules.known_share * np.count_nonzero(self._crop.ground)
         if not enough or now_s < self._settled_from_s - 1e-6:
             return Passage(ClearWidth(None, None, now_s), standing, density)
-        return self._solve(things, standing, density, view.shift_px, now_s)
+        return self._solve(things, standing, density, pose, now_s)
 
     def dump(self) -> dict[str, Any]:
         """What must survive a restart, as JSON values."""
@@ -122,12 +127,12 @@ class PassageMeter:
             raise ValueError(f"zone {self.zone_id!r}: the kept background cannot be used: {error}") from error
 
     def _people_boxes(
-        self, detections: Detections, stays: tuple[Stay, ...], moved: NDArray[np.float32]
+        self, detections: Detections, stays: tuple[Stay, ...], pose: Pose
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(n, 4) boxes of people in the reference view and their scores, without things that were taken for people."""
         rules = self._rules
         groups = np.array([group.value for group in detections.groups], object)
-        boxes = detections.boxes - moved if len(detections) else detections.boxes
+        boxes = pose.boxes_to_reference(detections.boxes)
         is_person = (groups == ClassGroup.PERSON.value) & (detections.scores >= rules.hiding_score)
         people, scores = boxes[is_person], detections.scores[is_person]
         is_cycle = groups == ClassGroup.CYCLE.value
@@ -146,22 +151,38 @@ class PassageMeter:
             people, scores = people[real], scores[real]
         return np.asarray(people, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
 
-    def _cycle_boxes(self, detections: Detections, moved: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _cycle_boxes(self, detections: Detections, pose: Pose) -> NDArray[np.float32]:
         """(n, 4) boxes of cycles in the reference view."""
         is_cycle = np.array([group is ClassGroup.CYCLE for group in detections.groups], bool)
         is_cycle &= detections.scores >= self._rules.cycle_score
-        return np.asarray(detections.boxes[is_cycle] - moved, np.float32).reshape(-1, 4)
+        return pose.boxes_to_reference(detections.boxes[is_cycle])
 
-    def _look(self, frame: Frame, view: View, people: NDArray[np.float32], now_s: float) -> None:
-        crop = self._crop
-        hidden = np.zeros(crop.shape, bool)
+    def _pose(self, frame: Frame, pose: Pose, detections: Detections, stays: tuple[Stay, ...]) -> Pose | None:
+        """Where this very picture lies, None if nobody can tell; sought from where camera health has it, which
+        follows slowly."""
+        people, _ = self._people_boxes(detections, stays, pose)
+        if self._sway.is_due(frame.media_time_s):
+            usual, known = self._background.usual_plane()
+            self._sway.learn(usual, known & ~self._objects.held(), frame.media_time_s)
+        plane = self._background.plane(self._crop.of(frame.image, pose))
+        motion = self._sway.find(plane, self._covered(people), frame.media_time_s)
+        if motion is None:
+            return None
+        return self._crop.posed(pose, motion.matrix) if motion.reach_px else pose
+
+    def _covered(self, people: NDArray[np.float32]) -> Mask:
+        """Where people hide what is behind them."""
+        hidden = np.zeros(self._crop.shape, bool)
         for box in people:
-            crop.cover(hidden, box, self._rules.person_margin)
+            self._crop.cover(hidden, box, self._rules.person_margin)
+        return hidden
+
+    def _look(self, frame: Frame, pose: Pose, people: NDArray[np.float32], now_s: float) -> None:
+        crop = self._crop
+        hidden = self._covered(people) | crop.outside(pose, self._frame_size)
         elapsed_s = 0.0 if self._last_s is None else max(now_s - self._last_s, 0.0)
         self._last_s = now_s
-        look = self._background.observe(
-            crop.of(frame.image, view.shift_px), hidden, self._objects.held(), crop.watched, now_s
-        )
+        look = self._background.observe(crop.of(frame.image, pose), hidden, self._objects.held(), crop.watched, now_s)
         changed = self._background.shows_thing()
         still = self._still(people, look)
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
@@ -194,13 +215,10 @@ class PassageMeter:
             return np.zeros((0, 2))
         return self._calibration.to_ground(np.column_stack([(people[:, 0] + people[:, 2]) / 2, people[:, 3]]))
 
-    def _solve(
-        self, things: list[Thing], standing: int, density: float, shift_px: tuple[float, float], now_s: float
-    ) -> Passage:
+    def _solve(self, things: list[Thing], standing: int, density: float, pose: Pose, now_s: float) -> Passage:
         solved = self._solved_for(things)
         answer = solved.answer
         limiting = {side for side in answer.gap_sides if side >= 0}
-        shift = np.asarray(shift_px)
         narrowest_px = self._calibration.to_pixels(np.array(answer.narrowest_m))
         uncertainty_m = float(
             np.sqrt(
@@ -210,8 +228,8 @@ class PassageMeter:
         )
         obstacles = tuple(
             Obstacle(
-                box=_moved(thing.box, shift_px),
-                footprint_px=_points(self._calibration.to_pixels(_ring(thing.footprint.shape)) + shift),
+                box=pose.box_to_frame(thing.box),
+                footprint_px=_points(pose.to_frame(self._calibration.to_pixels(_ring(thing.footprint.shape)))),
                 state=thing.state,
                 since_s=thing.since_s,
                 stay_id=thing.stay_id,
@@ -221,13 +239,13 @@ class PassageMeter:
         )
         known = solved.at_most_m - answer.width_m <= self._rules.same_width_m
         path_m = solved.path_m if known else ()
-        path_px = self._calibration.to_pixels(np.array(path_m)) + shift if path_m else np.zeros((0, 2))
+        path_px = pose.to_frame(self._calibration.to_pixels(np.array(path_m))) if path_m else np.zeros((0, 2))
         return Passage(
             clear_width=ClearWidth(answer.width_m, uncertainty_m, now_s) if known else ClearWidth(None, None, now_s),
             standing_people=standing,
             crowd_density=density,
             path_px=_points(path_px),
-            narrowest_px=_pair(narrowest_px + shift) if known else None,
+            narrowest_px=_pair(pose.to_frame(narrowest_px)) if known else None,
             obstacles=obstacles,
             at_least_m=answer.width_m,
             at_most_m=solved.at_most_m,
@@ -262,11 +280,6 @@ def _points(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
 
 def _pair(points: NDArray[np.float64]) -> tuple[tuple[float, float], tuple[float, float]]:
     return _point(points[0]), _point(points[1])
-
-
-def _moved(box: Box, shift_px: tuple[float, float]) -> Box:
-    dx, dy = shift_px
-    return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
 
 
 def _ring(shape: BaseGeometry) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_agent.capture.frame import Image
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.patch import Mask
+from edge_agent.scene.pose import Pose
 from edge_agent.scene.stay import Box
 from edge_agent.scene.upright import Upright
 
@@ -72,13 +73,14 @@ class ZoneCrop:
         """(rows, columns) of the crop."""
         return self.ground.shape[0], self.ground.shape[1]
 
-    def of(self, image: Image, shift_px: tuple[float, float]) -> Image:
-        """The crop of a picture that has moved by ``shift_px`` against the reference."""
+    def of(self, image: Image, pose: Pose) -> Image:
+        """The crop of a picture that lies in ``pose`` against the reference."""
         width, height = self.right - self.left, self.bottom - self.top
-        if shift_px == (0.0, 0.0):
+        if pose.is_still:
             part = image[self.top : self.bottom, self.left : self.right]
         else:
-            back = np.array([[1.0, 0, self.left + shift_px[0]], [0, 1.0, self.top + shift_px[1]]])
+            back = pose.matrix.copy()
+            back[:, 2] += back[:, :2] @ (self.left, self.top)
             part = np.asarray(
                 cv2.warpAffine(
                     image,
@@ -92,6 +94,27 @@ class ZoneCrop:
         if self.scale == 1.0:
             return part
         return np.asarray(cv2.resize(part, (self.shape[1], self.shape[0]), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def posed(self, pose: Pose, motion: NDArray[np.float64]) -> Pose:
+        """The pose of a picture whose crop, as if in ``pose``, lies off by ``motion`` (2, 3), in pixels of the crop."""
+        k = self.scale
+        to_crop = np.array(
+            [[k, 0, (0.5 - self.left) * k - 0.5], [0, k, (0.5 - self.top) * k - 0.5], [0, 0, 1]], np.float64
+        )
+        lower = [[0.0, 0.0, 1.0]]
+        whole = np.vstack([pose.matrix, lower]) @ np.linalg.inv(to_crop) @ np.vstack([motion, lower]) @ to_crop
+        return Pose(whole[:2])
+
+    def outside(self, pose: Pose, frame_size: tuple[int, int]) -> Mask:
+        """Pixels of the crop that lie outside a picture in this pose."""
+        rows, columns = self.shape
+        outside = np.zeros(self.shape, bool)
+        if pose.is_still:
+            return outside
+        corners = np.array([(0, 0), (frame_size[0], 0), frame_size, (0, frame_size[1])], np.float64)
+        inside = (pose.to_reference(corners) - (self.left, self.top)) * self.scale
+        shown = cv2.fillConvexPoly(np.zeros((rows, columns), np.uint8), np.round(inside).astype(np.int32), 1)
+        return np.asarray(shown == 0, bool)
 
     def cover(self, mask: Mask, box: NDArray[np.float32] | Box, margin: float) -> None:
         """Set in ``mask`` the pixels of a box of the full frame, grown by a share of its sides."""
