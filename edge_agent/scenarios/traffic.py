@@ -1,7 +1,8 @@
 """Standing in traffic is not parking.
 
 Where vehicles have driven, and nowhere else, is a lane. A vehicle that stands in a lane next to another that stands
-in it too is taken to wait, until its neighbours have gone on and it has not.
+in it too is taken to wait, until its neighbours have gone on and it has not. So are the vehicles of a row that were
+seen to come one right after the other: who parks comes when it suits him, who must stop stops with the others.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class TrafficRules:
     """What was seen at a spot this shortly before a vehicle came to rest there was that vehicle."""
     approach_s: float = 8.0
     """How far back a vehicle's own way to its spot is followed."""
+    row_s: float = 12.0
+    """Neighbours that came within this time of each other are a row that had to stop: at a red light the next one comes
+    in seconds, whether or not the sampling period shows its way there."""
+    parts_s: float = 3.0
+    """Two that came within this time of each other are no row: they may be one vehicle, seen in parts."""
     remembered_s: float = 900.0
     """How long it is remembered that a vehicle drove over a spot."""
     start_up_s: float = 6.0
@@ -72,8 +78,9 @@ class Traffic:
         known = {stay.stay_id for stay in standing}
         self._queued_s = {stay_id: sum_s for stay_id, sum_s in self._queued_s.items() if stay_id in known}
         self._last_queued_s = {stay_id: last for stay_id, last in self._last_queued_s.items() if stay_id in known}
+        rows = self._rows(standing)
         for stay in standing:
-            if any(self._in_line(stay, other) for other in standing if other is not stay):
+            if stay.stay_id in rows or any(self._in_line(stay, other) for other in standing if other is not stay):
                 self._queued_s[stay.stay_id] = self._queued_s.get(stay.stay_id, 0.0) + elapsed_s
                 self._last_queued_s[stay.stay_id] = at_s
 
@@ -116,15 +123,35 @@ class Traffic:
 
     def _in_line(self, stay: Stay, other: Stay) -> bool:
         """True if both stand in one lane, next to each other."""
-        x, y = _foot(stay.box)
-        other_x, other_y = _foot(other.box)
-        near = self._rules.neighbour * min(_size(stay.box), _size(other.box))
-        if math.hypot(x - other_x, y - other_y) > near:
+        if not self._next_to(stay, other):
             return False
         came_through = self._driven_over(other.box, stay.from_s - self._rules.approach_s, stay.from_s)
         if not came_through and not self._in_lane(other):
             return False
         return came_through or self._in_lane(stay)
+
+    def _next_to(self, stay: Stay, other: Stay) -> bool:
+        x, y = _foot(stay.box)
+        other_x, other_y = _foot(other.box)
+        near = self._rules.neighbour * min(_size(stay.box), _size(other.box))
+        return math.hypot(x - other_x, y - other_y) <= near
+
+    def _rows(self, standing: list[Stay]) -> set[str]:
+        """Those that stand in a row of neighbours that were seen to come one right after the other."""
+        found: set[str] = set()
+        left = [stay for stay in standing if stay.came and stay.score >= self._rules.sure_score]
+        while left:
+            row = [left.pop()]
+            for one in row:
+                row += [other for other in left if self._came_with(one, other)]
+                left = [other for other in left if other not in row]
+            came = [stay.from_s for stay in row]
+            if len(row) > 2 or max(came) - min(came) >= self._rules.parts_s:
+                found |= {stay.stay_id for stay in row}
+        return found
+
+    def _came_with(self, stay: Stay, other: Stay) -> bool:
+        return abs(stay.from_s - other.from_s) <= self._rules.row_s and self._next_to(stay, other)
 
     def _in_lane(self, stay: Stay) -> bool:
         return self._driven_over(stay.box, -math.inf, stay.from_s - self._rules.arrival_s)

@@ -78,11 +78,11 @@ class Arrivals:
         """True if a candidate was detected often and surely enough, in this share of the frames."""
         rules = self._rules
         scores = [sighting.score for sighting in seen]
+        if place.group is ClassGroup.CYCLE and place.best_score < rules.sure_score:
+            return False  # branches, railings and racks are weak bicycles for as long as anyone looks
         if place.best_score >= rules.least_best_score:
             least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
             return sum(scores) >= rules.settle_score and share >= least_share
-        if place.group is ClassGroup.CYCLE:
-            return False  # branches, railings and racks are weak bicycles for as long as anyone looks
         above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
         if above < rules.weak_evidence or share < rules.weak_detected_share:
             return False
@@ -94,9 +94,9 @@ class Arrivals:
         return self._past.watched_s(from_s, to_s, gap_s) if to_s > from_s else 0.0
 
     def nothing_new(self, place: Place, start_s: float, places: list[Place], now: Now) -> bool:
-        """True if a weak candidate lies for the most part on things that stand there already."""
-        seen = [other for other in places if other.standing and other.last_observed_s >= now.at_s]
+        """True if a weak candidate lies for the most part on things that stand there already, in sight when it was."""
         rules = self._rules
+        seen = [other for other in places if other.standing and other.last_observed_s >= place.first_seen_s]
         if place.part_of_known:
             return True
         for other in seen:
@@ -162,6 +162,14 @@ class Arrivals:
         before = self._past.likeness_before(place.picture, place.box, place.first_seen_s, gap_s)
         return before is not None and before < self._rules.moving_appearance
 
+    def came(self, place: Place, start_s: float, gap_s: float) -> bool:
+        """True if its place was seen shortly before ``start_s`` and has not looked as it does before that."""
+        if place.picture is None:
+            return False
+        before = self._past.likeness_before(place.picture, place.box, start_s, gap_s)
+        least = self._rules.same_appearance
+        return before is not None and not self._past.alike(place.picture, place.box, start_s - APART_S, least)
+
     def rival(self, place: Place, places: list[Place]) -> Place | None:
         """The standing thing in whose place the candidate is, if any."""
         others = [other for other in places if other.standing and other is not place]
@@ -172,10 +180,14 @@ class Arrivals:
         return others[best] if overlap[best] >= self._rules.same_thing_iou else None
 
     def seen_anew(self, place: Place, start_s: float, places: list[Place], now: Now) -> Place | None:
-        """The thing lost from sight that the candidate is: its place looked as it does when that was last observed."""
+        """The thing lost from sight that the candidate is: its place looked as it does when that was last observed.
+
+        What looked so before that one came is another thing, which it hid.
+        """
         for other in places:
             lost = other.standing and other.last_observed_s < now.at_s
-            if lost and start_s < other.last_observed_s and self._of_it(place.box, other.box):
+            stood_then = other.from_s - self._rules.together_s <= start_s < other.last_observed_s
+            if lost and stood_then and self._of_it(place.box, other.box):
                 return other
         return None
 

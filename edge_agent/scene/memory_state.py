@@ -52,6 +52,7 @@ def dump_place(place: Place) -> dict[str, Any]:
         "group_votes": {group.value: votes for group, votes in place.group_votes.items()},
         "sightings": [[s.at_s, s.box, s.score, s.elapsed_s, s.state.value] for s in place.sightings],
         "picture": _dump_picture(place.picture),
+        "came": place.came,
         "album": [[_dump_picture(look.picture), list(look.box)] for look in place.album],
     }
 
@@ -86,6 +87,7 @@ def _load_place(state: dict[str, Any]) -> Place:
         ),
         maxlen=HISTORY,
     )
+    place.came = _like(False, state.get("came", False), "came")  # it was not always kept
     place.picture = _load_picture(state["picture"])
     for text, sides in state.get("album", ()):  # it was not always kept
         picture = _load_picture(text)

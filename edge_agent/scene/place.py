@@ -74,6 +74,8 @@ class Place:
     """When it was first detected, at rest or not."""
     part_of_known: bool = False
     """True if what stands there looks as it did before this was first seen: it is a part of that."""
+    came: bool = False
+    """True if its place was seen without it shortly before it began to stand."""
     missing_since_s: float | None = None
     missing_sightings: int = 0
     broken: bool = False
@@ -163,4 +165,5 @@ class Place:
             ),
             gone_from_s=gone_from_s,
             score=self.best_score,
+            came=self.came,
         )

@@ -42,7 +42,7 @@ class Stay:
     came to rest; ``last_observed_s`` the last at which it was seen. ``dwell`` counts up to ``last_observed_s``
     and, while it is occluded or the camera cannot tell, beyond. ``standing`` is false while it is a candidate that
     has not kept its place long enough. ``gone_from_s`` is set once it was seen to be gone: the media time from which
-    it was absent.
+    it was absent. ``came`` is true if its place was seen without it shortly before ``from_s``.
     """
 
     stay_id: str
@@ -57,3 +57,4 @@ class Stay:
     dwell: Dwell
     gone_from_s: float | None = None
     score: float = 0.0
+    came: bool = False

@@ -36,6 +36,7 @@ class Vehicle:
     score: float = 0.7
     group: ClassGroup = ClassGroup.VEHICLE
     speed: float = FAST
+    came: bool = False
 
     def at(self, at_s: float) -> Stay | None:
         if at_s < self.from_s:
@@ -61,6 +62,7 @@ class Vehicle:
             last_observed_s=at_s,
             dwell=Dwell(observed_s=0.0 if moving else at_s - self.from_s),
             score=self.score,
+            came=self.came,
         )
 
 
@@ -149,6 +151,36 @@ def test_neighbours_at_a_kerb_where_nobody_drives_are_no_queue() -> None:
     parked = [Vehicle(f"parked {n}", 500 - 75.0 * n, -1000, 1000, KERB_Y) for n in range(3)]
     assert opened_at([*TRAFFIC, *parked], 60).keys() == {"parked 0", "parked 1", "parked 2"}
     assert waiting([*TRAFFIC, *parked], 60, "parked 1") == []
+
+
+def row(*from_s: float, came: bool = True, score: float = 0.7) -> list[Vehicle]:
+    """Vehicles that stand one behind the other from these times on, in a place where nobody was seen to drive."""
+    return [
+        Vehicle(f"row {n}", 500 - 75.0 * n, at_s, 200, KERB_Y, score, speed=1000.0, came=came)
+        for n, at_s in enumerate(from_s)
+    ]
+
+
+@pytest.mark.parametrize("from_s", [(20.0, 24.0), (20.0, 31.0, 42.0), (20.0, 20.0, 20.0)])
+def test_a_row_that_came_one_right_after_the_other_waits_though_nobody_was_seen_to_drive(
+    from_s: tuple[float, ...],
+) -> None:
+    assert opened_at(row(*from_s), 100) == {}
+
+
+@pytest.mark.parametrize(
+    "parked",
+    [row(20, 33), row(20, 22), row(20), row(20, 24, came=False), row(20, 24, score=0.49)],
+    ids=["not right after", "one in two parts", "alone", "was there", "weak"],
+)
+def test_neighbours_that_did_not_come_as_a_row_are_parked(parked: list[Vehicle]) -> None:
+    assert opened_at(parked, 100).keys() == {vehicle.name for vehicle in parked}
+
+
+def test_one_that_came_with_a_row_but_stands_far_from_it_is_parked() -> None:
+    vehicles = row(20, 24)
+    far = replace(vehicles[0], name="far", x=100.0)
+    assert opened_at([*vehicles, far], 100).keys() == {"far"}
 
 
 def test_double_parking_beside_a_parked_row_is_no_queue() -> None:

@@ -91,7 +91,7 @@ def test_damaged_state_is_refused(damage: dict[str, Any]) -> None:
 
 def test_state_without_a_field_is_refused() -> None:
     whole = dump_place(remembered()[0])
-    for name in whole.keys() - {"pictured_box", "album"}:
+    for name in whole.keys() - {"pictured_box", "came", "album"}:
         state = {other: value for other, value in whole.items() if other != name}
         with pytest.raises(KeyError):
             load_place(state)

@@ -105,3 +105,19 @@ def test_without_a_picture_nothing_is_dated_back() -> None:
     place = candidate(*fair(0))
     place.picture = None
     assert start_of(looked_back([27.0, 28.0]), place) == FIRST_S
+
+
+@pytest.mark.parametrize(("seen_s", "nothing"), [(FIRST_S + 10, True), (FIRST_S, True), (FIRST_S - 1, False)])
+def test_a_weak_sight_over_two_neighbours_is_nothing_new_when_they_are_hidden_either(
+    seen_s: float, nothing: bool
+) -> None:
+    """Unless they were lost before it was first seen: then it may have come in their place."""
+    between = candidate((FIRST_S, 0.45), (FIRST_S + 10, 0.45), score=0.45)
+    neighbours = []
+    for box in ((60.0, 74.0, 130.0, 110.0), (130.0, 74.0, 200.0, 110.0)):
+        neighbour = Place("", box, from_s=5, first_seen_s=5, last_observed_s=seen_s, open_start=False, standing=True)
+        neighbour.vote("car", ClassGroup.VEHICLE, 0.5)
+        neighbour.best_score = 0.5
+        neighbours.append(neighbour)
+    now = now_at(FIRST_S + 10)
+    assert Arrivals(RULES).nothing_new(between, FIRST_S, [between, *neighbours], now) is nothing
