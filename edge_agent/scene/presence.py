@@ -77,7 +77,7 @@ class Presence:
         stranger = place.broken and place.picture is not None and similarity < rules.other_appearance
         elapsed_s, place.unlooked_s = now.elapsed_s + place.unlooked_s, 0.0
         place.sightings.append(Sighting(now.at_s, now.box(found), now.score(found), elapsed_s, StayState.OBSERVED))
-        if stranger or (place.picture is not None and now.looks_other(place, found, rules)):
+        if stranger or (similarity < rules.sure_appearance and now.looks_other(place, found, rules)):
             place.sightings = type(place.sightings)([place.sightings[-1]], place.sightings.maxlen)
             place.votes, place.group_votes, place.best_score = {}, {}, 0.0
             place.observed_s = place.occluded_s = place.unknown_s = 0.0

@@ -53,6 +53,15 @@ def test_a_weak_sight_of_two_neighbours_as_one_is_nothing_new() -> None:
     assert boxes(told(street, steps(0, 80), say)) == [left, right]
 
 
+def test_a_box_of_a_part_now_and_then_does_not_make_another_thing_of_a_place_that_looks_as_before() -> None:
+    part: Box = (100.0, 74.0, 130.0, 110.0)
+
+    def say(at_s: float) -> list[Sight]:
+        return [(part if at_s % 4 == 0 else CAR, 0.3)] * (at_s >= ARRIVES_S)
+
+    assert boxes(told(new_car(), steps(0, 60), say)) == [CAR]
+
+
 # Size
 
 
