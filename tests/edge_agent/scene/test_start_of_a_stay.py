@@ -121,3 +121,15 @@ def test_a_weak_sight_over_two_neighbours_is_nothing_new_when_they_are_hidden_ei
         neighbours.append(neighbour)
     now = now_at(FIRST_S + 10)
     assert Arrivals(RULES).nothing_new(between, FIRST_S, [between, *neighbours], now) is nothing
+
+
+@pytest.mark.parametrize(("noticed_s", "came"), [(30.0, True), (33.0, False)])
+def test_frames_since_it_was_first_seen_do_not_say_that_it_was_there_before(noticed_s: float, came: bool) -> None:
+    """It stands from 30 s on, and its boxes agree from 33 s on."""
+    street, arrivals = Street((standing("car", 100, 110, 30, 400),)), Arrivals(RULES)
+    for at_s in range(20, 36):
+        now = Now(street.frame(at_s), SEEING, Detections.empty(), at_s, 1.0, False, None, RULES)
+        arrivals.remember(now, looked=True)
+    place = candidate((noticed_s, 0.6), (36.0, 0.6))
+    place.show(LookTable(street.frame(36).grey), 36.0)
+    assert arrivals.came(place, 33.0, 4.0) is came
