@@ -49,6 +49,13 @@ class BackgroundRules:
     rough_window_px: int = 7
     rough_core_px: int = 9
     """Roughness must fill a disc of this size: the edge of a shadow is rough too, but is a thin line."""
+    full_shade: float = 0.7
+    """What has darkened by this share of the darkest pixel of its region, at least, is in full shade; what has by less
+    is its border, which is half in the light, or another part of a thing."""
+    even_share: float = 0.5
+    """Share of a dark region in full shade from which it may be the shadow of a post or a rail,"""
+    thin_px: int = 13
+    """if it is nowhere as broad as this."""
     thin_dark: float = 0.5
     """How much darker than both its sides a thin line must have become to be a tyre or a rod and no thin shadow."""
     settle_s: float = 0.8
@@ -72,6 +79,7 @@ class BackgroundRules:
 
 RULES = BackgroundRules()
 
+_BORDER = np.ones((3, 3), np.uint8)
 LIGHT_SAMPLE = 7
 """Every so manieth pixel is enough to measure the light of the whole zone."""
 
@@ -158,13 +166,38 @@ class Background:
         texture = cv2.blur(ground * ground, size) - ground_mean * ground_mean
         hides = (texture > rules.texture**2) & (variance > rules.hidden_texture**2 * texture)
         hides &= np.abs(mean) > rules.hiding_brightness
-        rough = (((variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)) | hides).view(np.uint8)
+        uneven = (variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)
+        shade = self._is_even_shade(brightness)
+        rough = ((uneven | hides) & ~shade).view(np.uint8)
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.rough_core_px, rules.rough_core_px))
         thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
         lines = cv2.morphologyEx(brightness, cv2.MORPH_BLACKHAT, disc)
-        thing |= (lines > rules.thin_dark) & (brightness < -rules.thin_dark)
+        thing |= (lines > rules.thin_dark) & (brightness < -rules.thin_dark) & ~shade
         shown: Mask = thing & self.known
         return shown
+
+    def _is_even_shade(self, brightness: NDArray[np.float32]) -> Mask:
+        """Thin regions that have darkened alike all over but for their border: the shadow of a post or of a rail.
+
+        What is as thin and a thing, as a bicycle, has parts of its own shades.
+        """
+        rules = self.rules
+        dark = (brightness < -rules.same_brightness).view(np.uint8)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.thin_px, rules.thin_px))
+        if not dark.any():
+            return dark > 0
+        labels = cv2.connectedComponents(dark)[1]
+        broad = np.bincount(labels[cv2.morphologyEx(dark, cv2.MORPH_OPEN, disc) > 0], minlength=labels.max() + 1)
+        inner = cv2.erode(dark, _BORDER) > 0
+        inside, darkened = labels[inner], brightness[inner]
+        deepest = np.zeros(len(broad), np.float32)
+        np.minimum.at(deepest, inside, darkened)
+        full = np.bincount(inside[darkened < rules.full_shade * deepest[inside]], minlength=len(broad))
+        even = full >= rules.even_share * np.maximum(np.bincount(inside, minlength=len(broad)), 1)
+        even &= (deepest > rules.deepest_shadow) & (broad == 0)
+        even[0] = False
+        shade: Mask = even[labels]
+        return shade
 
     def absorb(self, held: Mask, things: Mask, watched: Mask, now_s: float, elapsed_s: float) -> None:
         """Let settled light and settled background flow into the background, strays slowly; never what is held."""

@@ -42,6 +42,8 @@ class ObjectRules:
     person_memory_s: float = 4.0
     """Time constant of the share of time in which a look has been under detected people. A person who stands is
     detected in most frames; one who passes a thing covers it for a second."""
+    person_step_s: float = 2.0
+    """A frame counts for no longer than this: one in which somebody was missed must not decide because it came late."""
     person_time: float = 0.35
     """Share of that time from which a look is a person's and not a thing's."""
     person_share: float = 0.5

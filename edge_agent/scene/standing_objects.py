@@ -277,6 +277,7 @@ class StandingObjects:
 
     def _count_people(self, background: Background, hidden: Mask, still: Mask, now_s: float, elapsed_s: float) -> None:
         """Keep, for each pixel, the share of the last seconds of its look in which people who stand covered it."""
+        elapsed_s = min(elapsed_s, self.rules.person_step_s)
         kept = np.float32(np.exp(-elapsed_s / self.rules.person_memory_s))
         for seconds in (self._under_people_s, self._look_s):
             seconds *= kept

@@ -218,6 +218,18 @@ def test_a_day_of_light_never_narrows_an_empty_deck() -> None:
     assert unknown <= 3
 
 
+@pytest.mark.parametrize(("y", "broad_m"), [(8.0, 0.12), (11.0, 0.3), (15.0, 0.45)])
+@pytest.mark.parametrize("depth", [0.4, 0.5])
+def test_the_hard_shadow_of_a_post_is_no_thing(y: float, broad_m: float, depth: float) -> None:
+    deck, watch = Deck(), Watch()
+    watch.show(deck.picture(light=0.8), 10)
+    strip = [(-0.5, y), (-0.5, y + broad_m), (2.4, y + 1.0 + broad_m), (2.4, y + 1.0)]
+    for _ in range(8):
+        passage = watch.show(deck.picture(shadows=(strip,), shadow_depth=depth), 1)
+        assert passage.at_most_m == pytest.approx(4.0, abs=0.01)
+    assert width(passage) == pytest.approx(4.0, abs=0.01)
+
+
 def test_media_time_is_the_only_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
