@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.capture.capture_status import CaptureCounts, CaptureStatus
 from edge_agent.capture.frame import Frame, Image
@@ -170,6 +171,86 @@ def _translated(image: Image, right: float, down: float) -> Image:
     return np.asarray(cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
+_SWAYS = ((2.1, 1.7, 0.6), (1.2, 0.45, 0.25))
+"""How a pole sways in the wind: pixels to the right, period in seconds, pixels down; slowly, and quicker."""
+_SWAY_NOISE_PX = 0.4
+_ROLL = 0.002
+"""Radians, with the slow sway."""
+
+
+def _shake(frame: Frame, duration_s: float, random: Random) -> Image:
+    right, down = (float(px) for px in random.normal(0, _SWAY_NOISE_PX, 2))
+    for number, (across_px, period_s, down_px) in enumerate(_SWAYS):
+        phase = 2 * np.pi * frame.media_time_s / period_s + number
+        right += across_px * np.sin(phase)
+        down += down_px * np.sin(2 * phase)
+    turn = _ROLL * np.sin(2 * np.pi * frame.media_time_s / _SWAYS[0][1])
+    matrix = cv2.getRotationMatrix2D((frame.width / 2, frame.height / 2), float(np.degrees(turn)), 1.0)
+    matrix[:, 2] += right, down
+    return np.asarray(
+        cv2.warpAffine(frame.image, matrix, (frame.width, frame.height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+_NOISE_LEVELS = 10.0
+"""One standard deviation of a small sensor's noise by night, in grey levels."""
+
+
+def _noise(frame: Frame, duration_s: float, random: Random) -> Image:
+    noise = random.standard_normal(frame.image.shape, np.float32) * np.float32(_NOISE_LEVELS)
+    return np.asarray(np.clip(np.round(frame.image + noise), 0, 255), np.uint8)
+
+
+def _middle_third(media_time_s: float, duration_s: float) -> tuple[bool, float]:
+    """Whether it is the middle third of a recording, and how long since that changed (s)."""
+    from_s, to_s = duration_s / 3, 2 * duration_s / 3
+    if media_time_s < from_s:
+        return False, np.inf
+    return (True, media_time_s - from_s) if media_time_s < to_s else (False, media_time_s - to_s)
+
+
+def _pool(frame: Frame) -> NDArray[np.float32]:
+    """(height, width, 1) 0-1: the light of one lamp that hangs left of the middle."""
+    y, x = np.mgrid[0 : frame.height, 0 : frame.width].astype(np.float32)
+    off = ((x / frame.width - 0.42) / 0.16) ** 2 + ((y / frame.height - 0.5) / 0.22) ** 2
+    return np.asarray(np.exp(-off / 2)[:, :, None], np.float32)
+
+
+_LAMPS_OFF = 0.45
+"""Light that is left when the lamps go off,"""
+_LAMP_LEFT = 0.5
+"""but for one that adds so much in its pool."""
+_EXPOSURE = 1.6
+"""By how much the camera then exposes more, and less again when they come on,"""
+_EXPOSURE_S = 0.8
+"""with this time constant."""
+
+
+def _light_switched(frame: Frame, duration_s: float, random: Random) -> Image:
+    off, since_s = _middle_third(frame.media_time_s, duration_s)
+    if not off and since_s > 10 * _EXPOSURE_S:
+        return frame.image
+    follows = float(np.exp(-since_s / _EXPOSURE_S))
+    exposure = _EXPOSURE ** (1 - follows if off else follows)
+    light = _LAMPS_OFF + _LAMP_LEFT * _pool(frame) if off else np.float32(1)
+    return np.asarray(np.clip(frame.image * (light * np.float32(exposure)), 0, 255), np.uint8)
+
+
+_INFRARED_LIGHT = 0.6
+_INFRARED_BEAM = 0.5
+"""Light of a camera's own lamps: everywhere, and in the middle of their beam besides."""
+_INFRARED_NOISE = 4.0
+
+
+def _night_mode(frame: Frame, duration_s: float, random: Random) -> Image:
+    night, _ = _middle_third(frame.media_time_s, duration_s)
+    if not night:
+        return frame.image
+    lit = frame.grey[:, :, None] * (_INFRARED_LIGHT + _INFRARED_BEAM * _pool(frame))
+    lit += random.standard_normal(lit.shape, np.float32) * np.float32(_INFRARED_NOISE)
+    return np.repeat(np.clip(np.round(lit), 0, 255).astype(np.uint8), 3, axis=2)
+
+
 PERTURBATIONS: dict[str, Perturbation] = {
     "half-recall": Perturbation("every second detection is lost at random", keep_detections=0.5),
     "darker": Perturbation("40 % less light", change=_brightness(0.6)),
@@ -177,6 +258,10 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "swinging-light": Perturbation("40 % less, as it was, 40 % more, changing every 10 s", change=_swinging),
     "jpeg-20": Perturbation("JPEG of quality 20", change=_jpeg),
     "jitter": Perturbation("every picture up to 8 px off", change=_jitter),
+    "shake": Perturbation("a pole in the wind: up to 4 px, with a little roll", change=_shake),
+    "noise": Perturbation("a sensor's noise of 10 grey levels", change=_noise),
+    "light-switched": Perturbation("lamps off but for one in the middle third", change=_light_switched),
+    "night-mode": Perturbation("grey, by the camera's own lamp, in the middle third", change=_night_mode),
     "blackout": Perturbation("black for 30 s in the middle, or a third of a shorter recording", change=_blackout),
     "knock": Perturbation("from the middle on, 4 % of the width to the right", change=_shift, moved=_knocked),
     "quarter-second": Perturbation("a frame every 0.25 s", period_s=0.25),

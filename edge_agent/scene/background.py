@@ -8,6 +8,7 @@ that light cannot explain.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import cv2
@@ -28,9 +29,13 @@ class BackgroundRules:
     log_offset: float = 12.0
     """Added to every channel before the logarithm: keeps sensor noise in the dark from looking like colour."""
     same_brightness: float = 0.10
-    """Two looks of one surface agree this well from frame to frame (sensor and compression noise, three sigma)."""
+    """Two looks of one surface agree this well from frame to frame (compression and a sensor by day, three sigma)."""
     same_colour: float = 0.08
     """The same for the colour ratios."""
+    most_noise: float = 2.5
+    """Both grow with the camera's own noise where that is more, to so many times as much at most."""
+    noise_pairs: int = 9
+    """Noise is the median of so many pairs of pictures: when the light changes in one it is no noise."""
     thing_colour: float = 0.20
     """Colour difference that no shadow makes: skylight turns a shadow blue by up to 0.15."""
     brightest_light: float = 0.45
@@ -58,6 +63,12 @@ class BackgroundRules:
     """if it is nowhere as broad as this."""
     thin_dark: float = 0.5
     """How much darker than both its sides a thin line must have become to be a tyre or a rod and no thin shadow."""
+    colour_levels: int = 4
+    """A pixel has a colour if its channels differ by more than this,"""
+    grey_share: float = 0.005
+    """and a picture with fewer such pixels is grey: a camera that sees by infrared gives none, but for compression;"""
+    colour_share: float = 0.02
+    """with more, it is one in colour; between the two it is as it was."""
     settle_s: float = 0.8
     """A look counts as settled when it has kept for so long: a walker's coat passes a pixel faster."""
     settle_sightings: int = 2
@@ -83,6 +94,15 @@ _BORDER = np.ones((3, 3), np.uint8)
 LIGHT_SAMPLE = 7
 """Every so manieth pixel is enough to measure the light of the whole zone."""
 
+COLOUR_SAMPLE = 8
+"""So far apart are the rows and columns in which colour is looked for."""
+NOISE_SAMPLE = 29
+"""Every so manieth pixel is enough to measure noise."""
+DARK = 0.1
+"""Noise counts when it is more than usual on the darkest tenth of the picture."""
+_THREE_SIGMA = 3 * 1.4826 / np.sqrt(2)
+"""Of one picture, for the median difference of two."""
+
 
 class Background:
     """Background and settled look of one crop of the picture. Feed it frames in order of media time."""
@@ -94,6 +114,12 @@ class Background:
         self.settled: Look = np.zeros((*shape, 3), np.float32)
         self.settled_since_s = np.full(shape, np.inf)
         self._sightings = np.zeros(shape, np.int32)
+        self._noise: deque[NDArray[np.float32]] = deque(maxlen=rules.noise_pairs)
+        self._last: Look | None = None
+        self._noise_levels = np.zeros(2, np.float32)
+        self._dark = np.inf
+        self._grey: bool | None = None
+        self._other: tuple[Look, Mask] | None = None
         self._logs = np.log(np.arange(256) + rules.log_offset).astype(np.float32)
 
     def look(self, crop: Image) -> Look:
@@ -111,6 +137,30 @@ class Background:
         brightness, red, blue = cv2.split(np.where(self.known[:, :, None], self.background, self.settled))
         return np.asarray(brightness - (red + blue) / 3, np.float32), self.known | (self._sightings > 0)
 
+    def turns(self, crop: Image) -> bool:
+        """True if the camera went from colour to infrared with this picture, or back."""
+        few = crop[::COLOUR_SAMPLE, ::COLOUR_SAMPLE].astype(np.int16)
+        green = few[:, :, 1]
+        off = np.maximum(np.abs(few[:, :, 0] - green), np.abs(few[:, :, 2] - green))
+        coloured = float((off > self.rules.colour_levels).mean())
+        before = self._grey
+        if coloured < self.rules.grey_share:
+            self._grey = True
+        elif coloured > self.rules.colour_share:
+            self._grey = False
+        return before is not None and self._grey is not before
+
+    def turn(self) -> None:
+        """Go on with what the place looked like when the camera last saw in this way, else with that without colour."""
+        before = self.background.copy(), self.known.copy()
+        if self._other is not None:
+            self.background, self.known = self._other
+        else:
+            self.background[:, :, 1:] = 0
+        self._other = before
+        self.settled_since_s[:] = np.inf
+        self._sightings[:] = 0
+
     def observe(self, crop: Image, hidden: Mask, held: Mask, watched: Mask, now_s: float) -> Look:
         """Take in one frame; returns its look in the background's light.
 
@@ -122,6 +172,7 @@ class Background:
         if len(reference) >= 20:
             difference = look.reshape(-1, 3)[reference] - self.background.reshape(-1, 3)[reference]
             look -= np.median(difference, axis=0)
+        self._measure_noise(look)
         keeps = self.alike(look, self.settled) & (self._sightings > 0)
         fresh, stays = ~hidden & ~keeps, ~hidden & keeps
         cv2.copyTo(look, fresh.view(np.uint8), self.settled)
@@ -148,9 +199,33 @@ class Background:
     def alike(self, first: Look, second: Look, slack: float = 1.0) -> Mask:
         """Pixels at which two looks are of one surface in one light, with ``slack`` times the usual noise."""
         brightness, red, blue = cv2.split(cv2.absdiff(first, second))
-        colour = self.rules.same_colour * slack
-        same: Mask = (brightness < self.rules.same_brightness * slack) & (red * red + blue * blue < colour * colour)
+        most, colour = self._same(first)
+        same: Mask = (brightness < most * slack) & (red * red + blue * blue < (colour * slack) ** 2)
         return same
+
+    def _same(self, look: Look) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """By how much one surface may differ in brightness and in colour, everywhere or at each pixel."""
+        rules = self.rules
+        usual = np.array([rules.same_brightness, rules.same_colour], np.float32)
+        brightness, colour = usual
+        if self._noise_levels[0] > self._dark * usual[0] or self._noise_levels[1] > self._dark * usual[1]:
+            darkness = cv2.exp(-look[:, :, 0])
+            brightness, colour = (
+                np.clip(darkness * levels, same, rules.most_noise * same)
+                for levels, same in zip(self._noise_levels, usual, strict=True)
+            )
+        return np.asarray(brightness, np.float32), np.asarray(colour, np.float32)
+
+    def _measure_noise(self, look: Look) -> None:
+        """Learn how much one surface in one light differs from picture to picture: three sigma, in grey levels."""
+        sample = look.reshape(-1, 3)[::NOISE_SAMPLE].copy()
+        if self._last is not None:
+            levels = np.exp(sample[:, :1])
+            self._dark = float(np.quantile(levels, DARK))
+            self._noise.append(np.median(np.abs(sample - self._last) * levels, axis=0))
+            brightness, red, blue = _THREE_SIGMA * np.median(np.array(self._noise), axis=0)
+            self._noise_levels = np.array([brightness, max(red, blue)], np.float32)
+        self._last = sample
 
     def shows_thing(self, look: Look | None = None) -> Mask:
         """Pixels at which a look, else what has settled, is no background in any light."""

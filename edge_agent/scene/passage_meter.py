@@ -182,7 +182,14 @@ class PassageMeter:
         hidden = self._covered(people) | crop.outside(pose, self._frame_size)
         elapsed_s = 0.0 if self._last_s is None else max(now_s - self._last_s, 0.0)
         self._last_s = now_s
-        look = self._background.observe(crop.of(frame.image, pose), hidden, self._objects.held(), crop.watched, now_s)
+        picture, held = crop.of(frame.image, pose), self._objects.held()
+        turned = self._background.turns(picture)
+        if turned:
+            self._background.turn()
+            self._settled_from_s = now_s + self._rules.start_s
+        look = self._background.observe(picture, hidden, held, crop.watched, now_s)
+        if turned:
+            self._objects.relearn(look, hidden, now_s)
         changed = self._background.shows_thing()
         still = self._still(people, look)
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden

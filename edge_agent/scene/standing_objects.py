@@ -49,6 +49,15 @@ class StandingObjects:
             held = cv2.dilate(held.view(np.uint8), self._margin) > 0
         return held
 
+    def relearn(self, look: Look, hidden: Mask, now_s: float) -> None:
+        """Take what stands to be what it was, though it looks otherwise from this frame on."""
+        for thing in self.objects:
+            seen = ~hidden[thing.region.part]
+            thing.look[:, :, 1:] = 0
+            thing.look[seen] = look[thing.region.part][seen]
+            thing.edges = outline_strength(thing.region, look) or 0.0
+            thing.doubted_s, thing.version = now_s, thing.version + 1
+
     def observe(
         self, background: Background, look: Look, changed: Mask, hidden: Mask, still: Mask, now_s: float
     ) -> None:

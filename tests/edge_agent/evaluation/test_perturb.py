@@ -129,3 +129,27 @@ def test_half_of_the_detections_are_lost_and_each_time_the_same() -> None:
     assert sum(kept) / (40 * len(images)) == pytest.approx(0.5, abs=0.05)
     assert kept == [len(looker.detect(image)) for image in images]
     assert len(set(kept)) > 1
+
+
+def test_lamps_go_off_in_the_middle_third_but_for_one_and_the_exposure_follows() -> None:
+    lit = pictures("light-switched")
+    share = [float(after.mean() / before.mean()) for after, before in zip(lit, PLAIN, strict=True)]
+    assert share[:34] == [1.0] * 34
+    assert share[34] < 0.75 < share[40] < 0.9
+    assert share[67] > 1.1
+    assert share[80:] == [1.0] * 21
+    pool, edge = np.s_[40:50, 74:94], np.s_[80:, 170:]
+    assert lit[50][pool].mean() > 1.6 * lit[50][edge].mean()
+
+
+def test_a_camera_sees_by_infrared_in_the_middle_third() -> None:
+    night = pictures("night-mode")
+    grey = [bool((picture == picture[:, :, :1]).all()) for picture in night]
+    assert grey == [34 <= second < 67 for second in range(LENGTH_S + 1)]
+    assert np.array_equal(night[10], PLAIN[10])
+
+
+def test_noise_is_as_strong_as_it_says_and_no_picture_has_that_of_another() -> None:
+    noisy = pictures("noise")
+    assert 9.5 < float((noisy[3].astype(float) - PLAIN[3]).std()) < 10.5
+    assert not np.array_equal(noisy[3], noisy[4])

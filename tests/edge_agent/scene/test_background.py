@@ -130,6 +130,56 @@ def test_when_the_whole_zone_changes_at_once_it_is_the_light() -> None:
     assert scene.things.mean() < 0.02
 
 
+@pytest.mark.parametrize("levels", [4.0, 10.0])
+def test_a_thing_is_found_and_nothing_else_in_the_noise_of_a_small_sensor(levels: float) -> None:
+    deck, scene, random = Deck(), Scene(1.0), np.random.default_rng(11)
+
+    def noisy(picture: np.ndarray) -> np.ndarray:
+        return np.clip(picture + random.normal(0, levels, picture.shape), 0, 255).astype(np.uint8)
+
+    for _ in range(20):
+        scene.show(noisy(deck.picture(light=0.6)), 1.0)
+    assert scene.background.has_settled(scene.now_s).mean() > 0.8
+    assert scene.things.mean() < 2e-3
+    for _ in range(6):
+        scene.show(noisy(deck.picture(CRATE, light=0.6)), 1.0)
+    assert scene.things[inside(CRATE[0])].mean() > 0.5
+    assert scene.things[~silhouette(CRATE[0])[WINDOW]].mean() < 0.01
+
+
+def test_noise_is_not_learnt_from_one_change_of_light() -> None:
+    deck, scene = Deck(), Scene(1.0)
+    scene.show(deck.picture(), 10)
+    lamps = deck.picture().astype(np.float32)
+    lamps[:, :320] *= 0.7
+    dim, bright = scene.background.background, scene.background.background + np.float32(0.15)
+    assert not scene.background.alike(dim, bright).any()
+    scene.show(np.clip(lamps, 0, 255).astype(np.uint8), 2)
+    assert not scene.background.alike(dim, bright).any()
+
+
+def test_a_camera_that_turns_to_infrared_and_back_finds_each_background_as_it_was() -> None:
+    deck, scene = Deck(), Scene(1.0)
+    background = scene.background
+
+    def infrared(picture: np.ndarray) -> np.ndarray:
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        return np.repeat((0.6 * grey).astype(np.uint8)[:, :, None], 3, axis=2)
+
+    assert not background.turns(deck.picture()[WINDOW])
+    scene.show(deck.picture(), 10)
+    day = background.background.copy()
+    assert background.turns(infrared(deck.picture())[WINDOW])
+    background.turn()
+    scene.show(infrared(deck.picture()), 10)
+    assert not background.turns(infrared(deck.picture())[WINDOW])
+    assert np.abs(background.background[:, :, 1:]).max() < 0.02
+    assert scene.things.mean() < 2e-3
+    assert background.turns(deck.picture()[WINDOW])
+    background.turn()
+    assert np.array_equal(background.background, day)
+
+
 def test_a_day_of_light_takes_nothing_for_a_thing_and_no_memory() -> None:
     """Dawn to dusk at a picture every 150 seconds: the light rises and falls, the railing's shadow crosses the deck."""
     deck, scene = Deck(), Scene(150.0)

@@ -240,3 +240,22 @@ def test_media_time_is_the_only_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", forbidden)
     assert width(Watch().show(Deck().picture(), 6)) == pytest.approx(4.0, abs=0.01)
     assert START.tzinfo is not None
+
+
+def test_what_stands_stands_on_when_the_camera_turns_to_infrared_and_back() -> None:
+    deck, watch = Deck(), Watch()
+
+    def infrared(picture: np.ndarray) -> np.ndarray:
+        grey = picture.astype(np.float32) @ np.array([0.11, 0.59, 0.3], np.float32)
+        return np.repeat((0.7 * grey).astype(np.uint8)[:, :, None], 3, axis=2)
+
+    watch.show(deck.picture(), 10)
+    before = watch.show(deck.picture(CRATE), 10)
+    at_once = watch.show(infrared(deck.picture(CRATE)), 1)
+    assert at_once.clear_width.width_m is None
+    night = watch.show(infrared(deck.picture(CRATE)), 20)
+    assert width(night) == pytest.approx(width(before), abs=0.05)
+    assert [obstacle.since_s for obstacle in night.obstacles] == [obstacle.since_s for obstacle in before.obstacles]
+    assert watch.show(deck.picture(CRATE), 1).clear_width.width_m is None
+    assert width(watch.show(deck.picture(CRATE), 10)) == pytest.approx(width(before), abs=0.05)
+    assert width(watch.show(deck.picture(), 10)) == pytest.approx(4.0, abs=0.05)
