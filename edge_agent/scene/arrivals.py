@@ -78,11 +78,11 @@ class Arrivals:
         """True if a candidate was detected often and surely enough, in this share of the frames."""
         rules = self._rules
         scores = [sighting.score for sighting in seen]
-        if place.group is ClassGroup.CYCLE and place.best_score < rules.sure_score:
-            return False  # branches, railings and racks are weak bicycles for as long as anyone looks
         if place.best_score >= rules.least_best_score:
             least_share = rules.settle_detected_share if place.best_score >= rules.sure_score else rules.fair_share
             return sum(scores) >= rules.settle_score and share >= least_share
+        if place.group is ClassGroup.CYCLE:
+            return False  # branches, railings and racks are weak bicycles for as long as anyone looks
         above = sum(max(score - rules.weak_floor, 0.0) for score in scores)
         if above < rules.weak_evidence or share < rules.weak_detected_share:
             return False
@@ -109,6 +109,8 @@ class Arrivals:
                 return True
         if place.best_score >= self._rules.sure_score:
             return False
+        if place.group is ClassGroup.CYCLE and not place.came:
+            return True  # signs, railings and racks have looked like bicycles all along
         if self._slender(place, now):
             return True
         if self._sizes.odd(place.box, place.group, now.frame.height):

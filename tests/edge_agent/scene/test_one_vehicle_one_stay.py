@@ -148,12 +148,16 @@ def test_what_comes_to_stand_on_the_ground_of_a_lost_thing_takes_its_place(gap_s
 # Weak sights
 
 
-@pytest.mark.parametrize(("score", "stands"), [(0.33, False), (0.48, False), (0.5, True)])
-def test_a_bicycle_that_is_never_more_than_weak_is_none(score: float, stands: bool) -> None:
+@pytest.mark.parametrize(
+    ("score", "from_s", "stands"),
+    [(0.33, 10, False), (0.48, 10, True), (0.48, -9, False), (0.5, -9, True)],
+    ids=["weak", "fair, and came", "fair, and was there", "sure, and was there"],
+)
+def test_a_bicycle_that_is_never_more_than_weak_is_none(score: float, from_s: float, stands: bool) -> None:
     """Branches, railings and racks look a little like bicycles for as long as anyone looks."""
-    memory = SceneMemory("gate", 1.0)
+    street, memory = Street((standing("bicycle", 100, 110, from_s, 400),)), SceneMemory("gate", 1.0)
     for at_s in steps(0, 90):
-        memory.observe(new_car().frame(at_s), SEEING, cars([(CAR, score)] * (at_s >= 10), ClassGroup.CYCLE))
+        memory.observe(street.frame(at_s), SEEING, cars([(CAR, score)] * (at_s >= from_s), ClassGroup.CYCLE))
     assert any(place.standing for place in memory.places) is stands
 
 
