@@ -25,6 +25,9 @@ class GhostRules:
     edges: float = 1.6
     """From this ratio of the background's edges along the outline to those of now on, all of the region was left,
     if nothing came to stand in a part of it;"""
+    even: float = 1.0
+    """from this one on a whole thing that stands already, where single pixels tell nothing because the ground around is
+    of several kinds: a part may hide more edges than it has;"""
     mixed: float = 0.6
     """from this one on, a part of it may have been, and its pixels are judged one by one."""
     share: float = 0.15
@@ -34,12 +37,15 @@ class GhostRules:
 RULES = GhostRules()
 
 
-def left_behind(region: Patch, background: Background, ground: Mask, rules: GhostRules = RULES) -> tuple[Mask, Mask]:
+def left_behind(
+    region: Patch, background: Background, ground: Mask, whole: bool = False, rules: GhostRules = RULES
+) -> tuple[Mask, Mask]:
     """The pixels of a region at which something left, and those at which a thing stands: masks of its shape.
 
     What stands somewhere has edges along its outline now, what left has them in the background. Where it has both (a
     thing that fell over covers a part of where it stood) single pixels are judged by what stands out from the ground
-    around them: the background or what is there now. ``ground``: where in the crop the background shows the bare zone.
+    around them: the background or what is there now. ``ground``: where in the crop the background shows the bare zone;
+    ``whole``: the region is a thing that has been taken to stand, with nothing beside it that it may be a part of.
     """
     reach = 4 * rules.ring_px
     rows, columns = ground.shape
@@ -65,9 +71,11 @@ def left_behind(region: Patch, background: Background, ground: Mask, rules: Ghos
     before = np.abs((before_look - mean) / scale).max(axis=2)[inner.part]
     left: Mask = (now < rules.deviation) & (before > rules.deviation) & region.mask
     came = (now > rules.deviation) & (before < rules.deviation) & region.mask
-    if ratio >= rules.edges and np.count_nonzero(came) <= rules.share * region.area:
+    some = rules.share * region.area
+    told = np.count_nonzero(left) > some
+    if ratio >= (rules.even if whole and not told else rules.edges) and np.count_nonzero(came) <= some:
         return region.mask.copy(), nothing
-    if np.count_nonzero(left) <= rules.share * region.area:
+    if not told:
         return nothing, region.mask.copy()
     stands = ((now > rules.deviation) & region.mask).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup
@@ -58,6 +59,7 @@ class KeptFootprints:
         self._rules = rules
         self._stays: dict[str, tuple[Box, Footprint | None]] = {}
         self._regions: dict[int, _OfRegion] = {}
+        self._roofed: dict[tuple[int, int, int, int], Footprint | None] = {}
 
     def of_stay(self, stay: Stay, box: Box) -> Footprint | None:
         """That of a stay whose best box is ``box``; None without a known size, or if the size does not fit."""
@@ -92,16 +94,34 @@ class KeptFootprints:
                 )
         return kept.cycle or kept.footprint
 
+    def of_roofed(self, thing: StandingObject, roof: StandingObject) -> Footprint | None:
+        """That of a thing and a roof over it, whose posts are too thin to be seen: what is between is theirs."""
+        key = thing.object_id, thing.version, roof.object_id, roof.version
+        if key not in self._roofed:
+            both = thing.region.joined(roof.region)
+            outline = cv2.convexHull(np.argwhere(both.mask)[:, ::-1].astype(np.int32))
+            whole = np.zeros(both.mask.shape, np.uint8)
+            cv2.fillConvexPoly(whole, outline, 1)
+            self._roofed[key] = self.of_region(Patch(both.x, both.y, whole > 0))
+        return self._roofed[key]
+
     def of_region(self, region: Patch) -> Footprint | None:
         """That of a thing of unknown shape whose silhouette is ``region``."""
         crop = self._crop
         origin = (crop.left + region.x / crop.scale, crop.top + region.y / crop.scale)
         return footprint_of_silhouette(region.mask, origin, crop.scale, self._upright, self._calibration)
 
+    def reaches(self, box: Box, top_px: float) -> bool:
+        """True if what stands at the foot of a box and is as high as a stall reaches up to a line of the picture."""
+        (foot,) = self._calibration.to_ground([[(box[0] + box[2]) / 2, box[3]]])
+        highest = self._upright.to_pixels(np.array([*foot, self._rules.roof_m]))
+        return bool(np.isfinite(highest).all() and highest[1] <= top_px)
+
     def forget_others(self, stays: Collection[str], things: Collection[int]) -> None:
         """Keep only those of the stays and things named."""
         self._stays = {name: kept for name, kept in self._stays.items() if name in stays}
         self._regions = {name: kept for name, kept in self._regions.items() if name in things}
+        self._roofed = {key: kept for key, kept in self._roofed.items() if key[0] in things and key[2] in things}
 
     def _contours(self) -> Contours:
         """The contours of what stands in the crop, without people."""

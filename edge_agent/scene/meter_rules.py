@@ -52,6 +52,12 @@ class MeterRules:
     """if it is over it by this share of its width"""
     top_gap_px: float = 4.0
     """and no further above it than this."""
+    roof_overlap: float = 0.6
+    """A change over another that came with it is its roof if it covers so much of the other's width, came"""
+    roof_s: float = 3.0
+    """no later or earlier than this: what came at another time stands behind it,"""
+    roof_m: float = 2.6
+    """and if its upper end would be no higher than this over the other's foot."""
     known_soon_s: float = 8.0
     """A change that the detector begins to see as a thing with a class has its width when that stands, if by then."""
     coming_s: float = 0.8

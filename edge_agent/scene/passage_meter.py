@@ -20,6 +20,7 @@ from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
 from edge_agent.scene.kept_footprints import KeptFootprints
+from edge_agent.scene.lifeless import Lifeless
 from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
 from edge_agent.scene.passage_things import PassageThings, Thing
@@ -75,6 +76,7 @@ class PassageMeter:
         footprints = KeptFootprints(self._crop, calibration, self._upright, frame_size, self._background, rules)
         self._things = PassageThings(self._crop, self._objects, footprints, rules)
         self._unexplained = Unexplained()
+        self._lifeless = Lifeless(self._crop, self._background)
         self._change: list[Patch] = []
         self._bare = np.zeros(self._crop.shape, bool)
         self._hidden = np.zeros(self._crop.shape, bool)
@@ -100,7 +102,10 @@ class PassageMeter:
         if pose is None:
             return Passage(ClearWidth(None, None, now_s))
         people, scores = self._people_boxes(detections, stays, pose)
-        self._look(frame, pose, people, now_s)
+        alive = ~self._lifeless.among(people, scores)
+        look = self._look(frame, pose, people[alive], now_s)
+        self._lifeless.observe(look, people, scores, now_s)
+        people, scores = people[alive], scores[alive]
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
         cycles = self._cycle_boxes(detections, pose)
         things = self._things.standing(stays, cycles, self._bare, self._hidden, now_s)
@@ -177,7 +182,7 @@ class PassageMeter:
             self._crop.cover(hidden, box, self._rules.person_margin)
         return hidden
 
-    def _look(self, frame: Frame, pose: Pose, people: NDArray[np.float32], now_s: float) -> None:
+    def _look(self, frame: Frame, pose: Pose, people: NDArray[np.float32], now_s: float) -> Look:
         crop = self._crop
         hidden = self._covered(people) | crop.outside(pose, self._frame_size)
         elapsed_s = 0.0 if self._last_s is None else max(now_s - self._last_s, 0.0)
@@ -200,6 +205,7 @@ class PassageMeter:
             region.add_to(lasting)
         self._change = self._objects.regions_beside(lasting)
         self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
+        return look
 
     def _still(self, people: NDArray[np.float32], look: Look) -> NDArray[np.bool_]:
         """Where people are who look as in the frames in which nobody was found there: who stands, but no passer-by."""

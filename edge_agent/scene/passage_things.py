@@ -82,10 +82,16 @@ class PassageThings:
         found += self._coming(candidates, now_s)
         coming = _boxes(stay.box for stay in candidates)
         own = [own_boxes[thing.object_id] for thing in regions]
+        roofs = self._roofs([thing for thing in regions if thing.object_id not in taken], own_boxes)
+        taken.update(roof.object_id for roof in roofs.values())
         for thing in regions:
             if thing.object_id in taken or self._is_top(own_boxes[thing.object_id], own):
                 continue
-            footprint = self._footprints.of_thing(thing, cycles, now_s)
+            roof = roofs.get(thing.object_id)
+            if roof is not None:
+                footprint = self._footprints.of_roofed(thing, roof)
+            else:
+                footprint = self._footprints.of_thing(thing, cycles, now_s)
             if footprint is not None:
                 known_soon = lies_in(own_boxes[thing.object_id], coming, self._rules.same_thing_share)
                 known_soon = known_soon and now_s - thing.since_s < self._rules.known_soon_s
@@ -119,6 +125,23 @@ class PassageThings:
             if footprint is not None and not lies_in(box, known, self._rules.same_thing_share):
                 found.append(Thing(box, StayState.UNKNOWN, now_s, footprint, sure=False))
         return found
+
+    def _roofs(self, things: list[StandingObject], boxes: dict[int, Box]) -> dict[int, StandingObject]:
+        """For things by their ids what is over them as the roof of a stall is: it came with them, and floats."""
+        rules = self._rules
+        found: dict[int, StandingObject] = {}
+        standing = [thing for thing in things if thing.standing]
+        for roof in standing:
+            over = boxes[roof.object_id]
+            for thing in standing:
+                under = boxes[thing.object_id]
+                shared = min(over[2], under[2]) - max(over[0], under[0])
+                if thing is roof or shared < rules.roof_overlap * (under[2] - under[0]):
+                    continue
+                came = abs(thing.since_s - roof.since_s) <= rules.roof_s
+                if came and over[3] <= under[1] + rules.top_gap_px and self._footprints.reaches(under, over[1]):
+                    found.setdefault(thing.object_id, roof)
+        return {name: roof for name, roof in found.items() if roof.object_id not in found}
 
     def _is_top(self, box: Box, others: list[Box]) -> bool:
         """True for the small upper end of a larger change, a saddle over its wheels: its foot is not on the ground."""

@@ -212,6 +212,7 @@ class StandingObjects:
                 or now_s - thing.look_s < self.rules.stand_s - 1e-6
                 or placed_s < self.rules.place_s
             )
+            thing.checked_s = now_s
             if waits or self._rises(thing, standing, background):
                 kept.append(thing)
         # A candidate that is hidden for a moment is waited for.
@@ -318,7 +319,8 @@ class StandingObjects:
 
     def _lay_ghost(self, thing: StandingObject, background: Background) -> bool:
         """Give the pixels of a region that something left back to the background; false if nothing remains."""
-        ghost, stands = left_behind(thing.region, background, self._ground & background.known & ~self.held())
+        whole = thing.standing and self._is_alone(thing)
+        ghost, stands = left_behind(thing.region, background, self._ground & background.known & ~self.held(), whole)
         if not ghost.any():
             return True
         gone = np.zeros(self._ground.shape, bool)
@@ -331,6 +333,16 @@ class StandingObjects:
         thing.look = background.settled[remaining.part].copy()
         thing.version += 1
         return True
+
+    def _is_alone(self, thing: StandingObject) -> bool:
+        """True if nothing else is near that it might be a part of."""
+        x1, y1, x2, y2 = thing.region.box
+        reach = 5 * self.rules.margin_px
+        others = [other.region.box for other in self.objects if other is not thing]
+        return not any(
+            left < x2 + reach and x1 - reach < right and top < y2 + reach and y1 - reach < bottom
+            for left, top, right, bottom in others
+        )
 
     def _regions_of(self, region: Patch, keep: Mask) -> Patch | None:
         """The part of a region that is left of it, if that is large enough for a thing."""

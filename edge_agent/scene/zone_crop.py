@@ -118,15 +118,19 @@ class ZoneCrop:
 
     def cover(self, mask: Mask, box: NDArray[np.float32] | Box, margin: float) -> None:
         """Set in ``mask`` the pixels of a box of the full frame, grown by a share of its sides."""
+        mask[self.part(box, margin)] = True
+
+    def part(self, box: NDArray[np.float32] | Box, margin: float = 0.0) -> tuple[slice, slice]:
+        """The rows and columns of the crop under a box of the full frame, grown by a share of its sides."""
         x1, y1, x2, y2 = (float(side) for side in box)
         across, down = margin * (x2 - x1), margin * (y2 - y1)
         left, right = ((x - self.left) * self.scale for x in (x1 - across, x2 + across))
         top, bottom = ((y - self.top) * self.scale for y in (y1 - down, y2 + down))
         rows, columns = self.shape
-        mask[
-            max(int(np.floor(top)), 0) : max(min(int(np.ceil(bottom)), rows), 0),
-            max(int(np.floor(left)), 0) : max(min(int(np.ceil(right)), columns), 0),
-        ] = True
+        return (
+            slice(max(int(np.floor(top)), 0), max(min(int(np.ceil(bottom)), rows), 0)),
+            slice(max(int(np.floor(left)), 0), max(min(int(np.ceil(right)), columns), 0)),
+        )
 
     def to_frame(self, box: tuple[int, int, int, int]) -> Box:
         """A box of the crop in pixels of the full frame."""
