@@ -1,0 +1,33 @@
+"""Makes footbridges from many seeds and scores the agent on them: ``python -m tests.made_bridges 0-23``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from edge_agent.evaluation.commands import evaluate
+from tests.made_bridges.people import walkers
+from tests.made_bridges.suite import write_suite
+
+FOOTAGE = Path(__file__).resolve().parents[3] / "shared" / "footage"
+
+
+def main(given: str) -> int:
+    """Print the table of a range of seeds, ``first-last``."""
+    if not FOOTAGE.is_dir():
+        print(f"the people of these scenes are cut out of recordings, which are not here: {FOOTAGE}", file=sys.stderr)
+        return 2
+    first, _, last = given.partition("-")
+    with tempfile.TemporaryDirectory() as folder:
+        suite = write_suite(Path(folder), range(int(first), int(last or first) + 1), walkers(FOOTAGE))
+        done = CliRunner().invoke(evaluate, [str(suite)])
+    print(done.stdout)
+    print(done.stderr, file=sys.stderr)
+    return done.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "0-23"))
