@@ -168,10 +168,10 @@ class Arrivals:
         """True if its place was seen shortly before it was noticed, and had not looked as it does until then."""
         if place.picture is None:
             return False
-        noticed_s = min(start_s, place.first_seen_s)
-        before = self._past.likeness_before(place.picture, place.box, noticed_s, gap_s)
+        noticed_s, box = min(start_s, place.first_seen_s), place.pictured_box or place.box
+        before = self._past.likeness_before(place.picture, box, noticed_s, gap_s)
         least = self._rules.same_appearance
-        return before is not None and not self._past.alike(place.picture, place.box, noticed_s - APART_S, least)
+        return before is not None and not self._past.alike(place.picture, box, noticed_s - APART_S, least)
 
     def rival(self, place: Place, places: list[Place]) -> Place | None:
         """The standing thing in whose place the candidate is, if any."""

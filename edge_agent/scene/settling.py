@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.arrivals import Arrivals
 from edge_agent.scene.boxes import Boxes, intersections, iou, iou_of, shared_of_smaller
 from edge_agent.scene.memory_rules import MemoryRules
@@ -36,7 +37,8 @@ class Settling:
             start_s = self._arrivals.start_of(place, now)
             if start_s is None:
                 continue
-            place.came = self._arrivals.came(place, start_s, self._gap_s)
+            if place.group is ClassGroup.CYCLE:
+                place.came = self._arrivals.came(place, start_s, self._gap_s)
             place.box = place.resting_box()
             if self._arrivals.nothing_new(place, start_s, places, now):
                 continue
@@ -103,6 +105,7 @@ class Settling:
         place.occluded_s = sum(s.elapsed_s for s in counted if s.state is StayState.OCCLUDED)
         place.observed_s += self._arrivals.watched_s(start_s, place.first_seen_s, self._gap_s)  # it looked the same
         place.unknown_s = max(now.at_s - start_s - place.observed_s - place.occluded_s, 0.0)
+        place.came = self._arrivals.came(place, start_s, self._gap_s)
         place.stay_id = self._identify(place, now)
         seen = [sighting for sighting in since if sighting.box is not None]
         place.detected_share = len(seen) / max(len(since), 1)
