@@ -24,7 +24,7 @@ from edge_agent.scene.camera_state import CameraStateChange, View
 from edge_agent.scene.change_gate import Attention
 from edge_agent.scene.memory import SceneMemory
 from edge_agent.scene.place import Place
-from edge_agent.scene.stay import Stay
+from edge_agent.scene.stay import Box, Stay
 
 STATE_FORMAT = 1
 """Version of what ``Pipeline.dump`` writes."""
@@ -47,6 +47,10 @@ class Looker(Protocol):
 
     def detect(self, image: Image, *, closely: bool = True) -> Detections:
         """Everything found, weak scores included; unless ``closely``, in the whole frame alone."""
+        ...
+
+    def look_at(self, image: Image, place: Box) -> Detections:
+        """What an enlarged part of the picture around a place shows, weak scores included."""
         ...
 
 
@@ -104,8 +108,15 @@ class Health(Protocol):
 class Meter(Protocol):
     """Measures one passage."""
 
-    def measure(self, frame: Frame, view: View, detections: Detections, stays: tuple[Stay, ...]) -> Passage:
-        """What this frame says of the passage."""
+    def measure(
+        self,
+        frame: Frame,
+        view: View,
+        detections: Detections,
+        stays: tuple[Stay, ...],
+        look_at: Callable[[Box], Detections],
+    ) -> Passage:
+        """What this frame says of the passage. ``look_at`` gives a second look at a place of it."""
         ...
 
     def dump(self) -> dict[str, Any]:
@@ -213,7 +224,10 @@ class Pipeline:
         detections, attention = self._look(frame, view)
         looked = attention is Attention.CLOSE
         stays = parts.memory.observe(frame, view, detections, looked=attention is not Attention.NONE)
-        passages = {zone: meter.measure(frame, view, detections, stays) for zone, meter in parts.meters.items()}
+        passages = {
+            zone: meter.measure(frame, view, detections, stays, partial(parts.looker.look_at, frame.image))
+            for zone, meter in parts.meters.items()
+        }
         moment = Moment(frame.media_time_s, frame.captured_at, view.can_see, stays, passages)
         findings = tuple(finding for judge in parts.judges for finding in judge.judge(moment))
         events = parts.incidents.apply(findings, moment)

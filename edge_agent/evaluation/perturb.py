@@ -65,8 +65,14 @@ class ThinnedLooker:
 
     def detect(self, image: Image, *, closely: bool = True) -> Detections:
         """What the looker finds, less what is lost."""
-        found = self._looker.detect(image, closely=closely)
-        random = np.random.default_rng((_SEED, zlib.crc32(image.tobytes())))
+        return self._thinned(self._looker.detect(image, closely=closely), image)
+
+    def look_at(self, image: Image, place: Box) -> Detections:
+        """What the looker finds at a place, less what is lost."""
+        return self._thinned(self._looker.look_at(image, place), image, zlib.crc32(np.array(place).tobytes()))
+
+    def _thinned(self, found: Detections, image: Image, *salt: int) -> Detections:
+        random = np.random.default_rng((_SEED, zlib.crc32(image.tobytes()), *salt))
         return found.keep(random.random(len(found)) < self._keep)
 
 

@@ -162,16 +162,26 @@ class Background:
         self._sightings[:] = 0
 
     def observe(self, crop: Image, hidden: Mask, held: Mask, watched: Mask, now_s: float) -> Look:
-        """Take in one frame; returns its look in the background's light.
+        """Take in one frame; returns its look in the background's light: see ``lit`` and ``learn``."""
+        look = self.lit(crop, hidden, held, watched)
+        self.learn(look, hidden, now_s)
+        return look
 
-        ``hidden`` pixels show people: nothing is learnt from them. ``held`` pixels belong to standing things. The
-        light of the whole ``watched`` zone is measured on the rest and taken out.
+    def lit(self, crop: Image, hidden: Mask, held: Mask, watched: Mask) -> Look:
+        """The look of a picture in the background's light.
+
+        ``hidden`` pixels show people, ``held`` ones belong to standing things: the light of the whole ``watched`` zone
+        is measured on the rest and taken out.
         """
         look = self.look(crop)
         reference = np.flatnonzero(self.known & watched & ~hidden & ~held)[::LIGHT_SAMPLE]
         if len(reference) >= 20:
             difference = look.reshape(-1, 3)[reference] - self.background.reshape(-1, 3)[reference]
             look -= np.median(difference, axis=0)
+        return look
+
+    def learn(self, look: Look, hidden: Mask, now_s: float) -> None:
+        """Take in the look of one frame. ``hidden`` pixels show people: nothing is learnt from them."""
         self._measure_noise(look)
         keeps = self.alike(look, self.settled) & (self._sightings > 0)
         fresh, stays = ~hidden & ~keeps, ~hidden & keeps
@@ -180,7 +190,6 @@ class Background:
         cv2.accumulateWeighted(look, self.settled, self.rules.settle_weight, stays.view(np.uint8))
         self._sightings += stays
         self._sightings[fresh] = 1
-        return look
 
     def has_settled(self, now_s: float) -> Mask:
         """Pixels whose look has kept for long enough."""

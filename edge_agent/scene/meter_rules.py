@@ -15,6 +15,9 @@ class MeterRules:
     """Least score of a person who is counted."""
     person_margin: float = 0.08
     """A person's box is grown by this share of its sides: arms and bags stick out."""
+    person_changed: float = 0.2
+    """Least share of a person's box, beside those of others, that must not show the bare ground: where people are it is
+    0.35 to 0.8, and a detector that sees somebody in stairs and shadows sees them there for minutes."""
     not_person_iou: float = 0.5
     """A person detected where a cycle is detected, or stands, with this overlap is the cycle seen amiss,"""
     not_person_score: float = 0.2

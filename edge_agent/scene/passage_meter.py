@@ -15,7 +15,6 @@ from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scenarios.finding import ClearWidth
 from edge_agent.scenarios.moment import Obstacle, Passage
 from edge_agent.scene.background import Background, Look
-from edge_agent.scene.boxes import iou
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
@@ -23,12 +22,14 @@ from edge_agent.scene.kept_footprints import KeptFootprints
 from edge_agent.scene.lifeless import Lifeless
 from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
+from edge_agent.scene.passage_people import are_changed, covered_by, people_boxes
 from edge_agent.scene.passage_things import PassageThings, Thing
-from edge_agent.scene.patch import Mask, Patch
+from edge_agent.scene.patch import Patch
 from edge_agent.scene.pose import Pose
+from edge_agent.scene.second_look import LookAt, SecondLook
 from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.standing_people import StandingPeople
-from edge_agent.scene.stay import Stay, StayState
+from edge_agent.scene.stay import Stay
 from edge_agent.scene.sway import Sway
 from edge_agent.scene.unexplained import Unexplained
 from edge_agent.scene.upright import Upright
@@ -84,11 +85,19 @@ class PassageMeter:
         self._last_s: float | None = None
         self._settled_from_s: float | None = None
 
-    def measure(self, frame: Frame, view: View, detections: Detections, stays: tuple[Stay, ...]) -> Passage:
+    def measure(
+        self,
+        frame: Frame,
+        view: View,
+        detections: Detections,
+        stays: tuple[Stay, ...],
+        look_at: LookAt,
+    ) -> Passage:
         """The passage after this frame. The width is None while the camera cannot tell.
 
         ``detections`` are in pixels of the frame, boxes of ``stays`` in those of the reference view; what comes back is
-        in pixels of the frame.
+        in pixels of the frame. ``look_at`` gives what a second look at a box of the frame shows, before a change there
+        is believed to be a thing.
         """
         now_s = frame.media_time_s
         if not view.can_see:
@@ -101,11 +110,11 @@ class PassageMeter:
         pose = self._pose(frame, Pose.shifted(view.shift_px), detections, stays)
         if pose is None:
             return Passage(ClearWidth(None, None, now_s))
-        people, scores = self._people_boxes(detections, stays, pose)
+        people, scores = people_boxes(detections, stays, pose, self._rules)
         alive = ~self._lifeless.among(people, scores)
-        look = self._look(frame, pose, people[alive], now_s)
+        look, real = self._look(frame, pose, people[alive], look_at, now_s)
         self._lifeless.observe(look, people, scores, now_s)
-        people, scores = people[alive], scores[alive]
+        people, scores = people[alive][real], scores[alive][real]
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
         cycles = self._cycle_boxes(detections, pose)
         things = self._things.standing(stays, cycles, self._bare, self._hidden, now_s)
@@ -131,31 +140,6 @@ class PassageMeter:
         except UNUSABLE as error:
             raise ValueError(f"zone {self.zone_id!r}: the kept background cannot be used: {error}") from error
 
-    def _people_boxes(
-        self, detections: Detections, stays: tuple[Stay, ...], pose: Pose
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(n, 4) boxes of people in the reference view and their scores, without things that were taken for people."""
-        rules = self._rules
-        groups = np.array([group.value for group in detections.groups], object)
-        boxes = pose.boxes_to_reference(detections.boxes)
-        is_person = (groups == ClassGroup.PERSON.value) & (detections.scores >= rules.hiding_score)
-        people, scores = boxes[is_person], detections.scores[is_person]
-        is_cycle = groups == ClassGroup.CYCLE.value
-        rivals = [boxes[is_cycle]]
-        rival_scores = [detections.scores[is_cycle]]
-        for stay in stays:
-            if stay.standing and stay.class_group is ClassGroup.CYCLE and stay.state is not StayState.ABSENT:
-                rivals.append(np.array([stay.box], np.float32))
-                rival_scores.append(np.array([stay.score], np.float32))
-        cycles, cycle_scores = np.concatenate(rivals), np.concatenate(rival_scores)
-        if len(people) and len(cycles):
-            same = (iou(people, cycles) >= rules.not_person_iou) & (
-                scores[:, None] * rules.not_person_score <= cycle_scores[None, :]
-            )
-            real = ~same.any(axis=1)
-            people, scores = people[real], scores[real]
-        return np.asarray(people, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)
-
     def _cycle_boxes(self, detections: Detections, pose: Pose) -> NDArray[np.float32]:
         """(n, 4) boxes of cycles in the reference view."""
         is_cycle = np.array([group is ClassGroup.CYCLE for group in detections.groups], bool)
@@ -165,47 +149,54 @@ class PassageMeter:
     def _pose(self, frame: Frame, pose: Pose, detections: Detections, stays: tuple[Stay, ...]) -> Pose | None:
         """Where this very picture lies, None if nobody can tell; sought from where camera health has it, which
         follows slowly."""
-        people, _ = self._people_boxes(detections, stays, pose)
+        people, _ = people_boxes(detections, stays, pose, self._rules)
         if self._sway.is_due(frame.media_time_s):
             usual, known = self._background.usual_plane()
             self._sway.learn(usual, known & ~self._objects.held(), frame.media_time_s)
         plane = self._background.plane(self._crop.of(frame.image, pose))
-        motion = self._sway.find(plane, self._covered(people), frame.media_time_s)
+        motion = self._sway.find(plane, covered_by(people, self._crop, self._rules.person_margin), frame.media_time_s)
         if motion is None:
             return None
         return self._crop.posed(pose, motion.matrix) if motion.reach_px else pose
 
-    def _covered(self, people: NDArray[np.float32]) -> Mask:
-        """Where people hide what is behind them."""
-        hidden = np.zeros(self._crop.shape, bool)
-        for box in people:
-            self._crop.cover(hidden, box, self._rules.person_margin)
-        return hidden
-
-    def _look(self, frame: Frame, pose: Pose, people: NDArray[np.float32], now_s: float) -> Look:
-        crop = self._crop
-        hidden = self._covered(people) | crop.outside(pose, self._frame_size)
+    def _look(
+        self,
+        frame: Frame,
+        pose: Pose,
+        people: NDArray[np.float32],
+        look_at: LookAt,
+        now_s: float,
+    ) -> tuple[Look, NDArray[np.bool_]]:
+        """Take in a frame: its look, and which of the ``people`` boxes, (n, 4), are believed."""
+        crop, held = self._crop, self._objects.held()
         elapsed_s = 0.0 if self._last_s is None else max(now_s - self._last_s, 0.0)
         self._last_s = now_s
-        picture, held = crop.of(frame.image, pose), self._objects.held()
+        picture, outside = crop.of(frame.image, pose), crop.outside(pose, self._frame_size)
         turned = self._background.turns(picture)
         if turned:
             self._background.turn()
             self._settled_from_s = now_s + self._rules.start_s
-        look = self._background.observe(picture, hidden, held, crop.watched, now_s)
+        hidden = covered_by(people, crop, self._rules.person_margin) | outside
+        look = self._background.lit(picture, hidden, held, crop.watched)
+        other = ~self._background.alike(look, self._background.background) | ~self._background.known | outside
+        real = are_changed(people, other, crop, self._rules)
+        people = people[real]
+        hidden = covered_by(people, crop, self._rules.person_margin) | outside
+        self._background.learn(look, hidden, now_s)
         if turned:
             self._objects.relearn(look, hidden, now_s)
         changed = self._background.shows_thing()
         still = self._still(people, look)
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
-        self._objects.observe(self._background, look, changed, hidden, still, now_s)
+        second_look = SecondLook(look_at, crop, other, pose)
+        self._objects.observe(self._background, look, changed, hidden, still, now_s, second_look)
         change = self._objects.regions(self._background.shows_thing(look) & ~hidden)
         lasting = np.zeros(crop.shape, bool)
         for region in self._unexplained.observe(change, hidden, now_s):
             region.add_to(lasting)
         self._change = self._objects.regions_beside(lasting)
         self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
-        return look
+        return look, real
 
     def _still(self, people: NDArray[np.float32], look: Look) -> NDArray[np.bool_]:
         """Where people are who look as in the frames in which nobody was found there: who stands, but no passer-by."""

@@ -48,6 +48,12 @@ class ObjectRules:
     """Share of that time from which a look is a person's and not a thing's."""
     person_share: float = 0.5
     """Share of a region that must be a person's for it to be one."""
+    ask_s: float = 1.0
+    ask_share: float = 0.1
+    """How long after a second look another is taken, and as a share of how long the region has been seen, if that is
+    more: what has kept its place for a minute need not be asked about every second."""
+    ask_again: int = 3
+    """So many looks on end that show nobody where one was seen take the person back: detectors miss a still one."""
     gone_share: float = 0.35
     """A thing is gone when less than this share of it has not been seen to be ground again."""
     hidden_share: float = 0.5
@@ -97,6 +103,8 @@ class StandingObject:
     ``judged``: the pixels of the crop whose look was known when ``anchor`` was taken; None for all. ``person``: it
     looks as if people stood there; ``moves``: it is a slice of something that moves. ``doubted_s``: when it was last
     seen to change; ``shown_s``: when it was last in sight, ``shown``: in how many frames it was as a candidate.
+    ``asked_s``: when the second look was taken, ``person_box``: where in the crop that showed a person, ``not_person``:
+    how many looks since have not.
     """
 
     object_id: int
@@ -120,6 +128,9 @@ class StandingObject:
     doubted_s: float = -np.inf
     shown_s: float = -np.inf
     shown: int = 0
+    asked_s: float = -np.inf
+    person_box: tuple[int, int, int, int] | None = None
+    not_person: int = 0
 
 
 def keeps_place(

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 from edge_agent.scene.background import Background, Look
 from edge_agent.scene.ghost import left_behind, outline_share, outline_strength
 from edge_agent.scene.patch import Mask, Patch
+from edge_agent.scene.second_look import SecondLook
+from edge_agent.scene.seen_pixels import SeenPixels
 from edge_agent.scene.standing_object import OBJECT_RULES, ObjectRules, StandingObject, keeps_place
 from edge_agent.scene.stay import StayState
+from edge_agent.scene.thing_parts import is_part
 
 
 class StandingObjects:
@@ -28,12 +31,7 @@ class StandingObjects:
         self._ground = ground
         self._watched = watched
         self._least_area_px = least_area_px
-        self._under_people_s = np.zeros(watched.shape, np.float32)
-        self._look_s = np.zeros(watched.shape, np.float32)
-        self._seen_s = np.full(watched.shape, -np.inf)
-        self._before_s = np.full(watched.shape, -np.inf)
-        self._ground_s = np.full(watched.shape, -np.inf)
-        self._uncovered = np.zeros(watched.shape, bool)
+        self._pixels = SeenPixels(watched.shape, rules)
         self._last_s: float | None = None
         side_px = float(np.sqrt(np.median(least_area_px[ground]))) if ground.any() else 5.0
         close_px = max(5, round(rules.close_share * side_px)) | 1
@@ -59,17 +57,23 @@ class StandingObjects:
             thing.doubted_s, thing.version = now_s, thing.version + 1
 
     def observe(
-        self, background: Background, look: Look, changed: Mask, hidden: Mask, still: Mask, now_s: float
+        self,
+        background: Background,
+        look: Look,
+        changed: Mask,
+        hidden: Mask,
+        still: Mask,
+        now_s: float,
+        second_look: SecondLook,
     ) -> None:
         """Bring the things up to date after ``background`` has taken in a frame.
 
         ``look`` is the frame's, ``changed`` what ``background`` says shows a thing, ``hidden`` where people are,
-        ``still`` where people are who look as they have looked.
+        ``still`` where people are who look as they have looked; ``second_look`` is taken of what may be a thing.
         """
         elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
-        self._count_people(background, hidden, still, now_s, elapsed_s)
-        self._ground_s[background.alike(look, background.background) & ~hidden] = now_s
+        self._pixels.observe(background, look, hidden, still, now_s, elapsed_s)
         kept = background.has_kept(now_s)
         for thing in self.objects:
             self._review(thing, background, look, kept, changed, hidden, now_s, elapsed_s)
@@ -80,7 +84,7 @@ class StandingObjects:
                 thing.checked_s = now_s
                 if not self._lay_ghost(thing, background):
                     self.objects.remove(thing)
-        self._match(background, changed & self._watched, kept, hidden, now_s)
+        self._match(background, changed & self._watched, kept, hidden, now_s, second_look)
 
     def regions(self, change: Mask) -> list[Patch]:
         """Regions of ``change`` that are large enough for things."""
@@ -92,6 +96,9 @@ class StandingObjects:
         for thing in self.objects:
             if thing.standing or self.is_doubtful(thing, self._last_s or 0.0):
                 thing.region.add_to(known)
+            if thing.person_box is not None:
+                x1, y1, x2, y2 = thing.person_box
+                known[y1:y2, x1:x2] = True
         near = cv2.dilate(known.view(np.uint8), self._margin) > 0
         return self.regions(change & ~near)
 
@@ -173,7 +180,15 @@ class StandingObjects:
             # Its new border runs through it where a part of it left: what is there now is what to compare with.
             thing.edges = min(thing.edges, outline_strength(region, look) or 0.0)
 
-    def _match(self, background: Background, changed: Mask, kept_look: Mask, hidden: Mask, now_s: float) -> None:
+    def _match(
+        self,
+        background: Background,
+        changed: Mask,
+        kept_look: Mask,
+        hidden: Mask,
+        now_s: float,
+        second_look: SecondLook,
+    ) -> None:
         standing = [thing for thing in self.objects if thing.standing]
         candidates = [thing for thing in self.objects if not thing.standing]
         taken = np.zeros(changed.shape, bool)
@@ -183,7 +198,7 @@ class StandingObjects:
         judged = kept_look & ~hidden
         changed = changed & ~taken
         # What was just uncovered has not kept its look either, but does not move for that.
-        labels = cv2.connectedComponents(self._closed(changed & (kept_look | ~(hidden | self._uncovered))))[1]
+        labels = cv2.connectedComponents(self._closed(changed & (kept_look | ~(hidden | self._pixels.uncovered))))[1]
         sizes = np.bincount(labels.ravel())
         for region in self._regions(changed & kept_look):
             same = [old for old in candidates if keeps_place(old.anchor, old.judged, region, judged, self.rules)]
@@ -196,7 +211,6 @@ class StandingObjects:
                 thing = self._candidate(region, background, judged, now_s)
             thing.first_area_px = region.area
             thing.look = background.settled[region.part].copy()
-            thing.person = self._is_person(region)
             in_sight = region.count_in(hidden) < self.rules.hidden_share * region.area
             if in_sight:
                 thing.shown_s, thing.shown = now_s, thing.shown + 1
@@ -204,6 +218,9 @@ class StandingObjects:
             whole = sizes[np.bincount(inside).argmax()] if len(inside) else region.area
             placed_s = now_s - thing.first_seen_s + 1e-6
             thing.moves = placed_s < self.rules.patience_s and region.area < self.rules.still_share * whole
+            if in_sight:
+                self._look_again(thing, second_look, now_s)
+            thing.person = thing.person_box is not None or self._pixels.were_people(region)
             waits = (
                 not in_sight
                 or thing.shown < 2
@@ -220,9 +237,21 @@ class StandingObjects:
         kept.sort(key=lambda thing: (not thing.standing, -thing.region.area, thing.object_id))
         self.objects = sorted(kept[: self.rules.most_objects], key=lambda thing: thing.object_id)
 
+    def _look_again(self, thing: StandingObject, second_look: SecondLook, now_s: float) -> None:
+        """Ask whether a candidate is a part of a person, unless that was asked just now."""
+        rules = self.rules
+        apart_s = max(rules.ask_s, rules.ask_share * (now_s - thing.first_seen_s))
+        if thing.moves or now_s - thing.asked_s < apart_s - 1e-6:
+            return
+        thing.asked_s = now_s
+        person = second_look.person_at(thing.region)
+        thing.not_person = 0 if person is not None else thing.not_person + 1
+        if person is not None or thing.not_person >= rules.ask_again:
+            thing.person_box = person
+
     def _candidate(self, region: Patch, background: Background, judged: Mask, now_s: float) -> StandingObject:
         look_s = float(np.median(background.settled_since_s[region.part][region.mask]))
-        before_s = float(np.median(self._before_s[region.part][region.mask]))
+        before_s = self._pixels.before_s(region)
         since_s = max((look_s + min(before_s, look_s)) / 2, look_s - self.rules.hidden_arrival_s)
         self.next_id += 1
         return StandingObject(
@@ -256,8 +285,9 @@ class StandingObjects:
 
     def _joins(self, region: Patch, standing: list[StandingObject], background: Background) -> bool:
         """True if the region is a part of a thing it touches; the thing then has it."""
+        ground_s = self._pixels.ground_s(region)
         for thing in standing:
-            if thing.state is not StayState.OBSERVED or not self._is_part(region, thing):
+            if thing.state is not StayState.OBSERVED or not is_part(region, ground_s, thing, self.rules):
                 continue
             thing.region = thing.region.joined(region)
             thing.look = background.settled[thing.region.part].copy()
@@ -266,43 +296,6 @@ class StandingObjects:
             thing.version += 1
             return True
         return False
-
-    def _is_part(self, region: Patch, thing: StandingObject) -> bool:
-        """True if a region touches a thing and is small beside it, or lies where it was hidden when it was found."""
-        seam = Patch(region.x - 2, region.y - 2, cv2.dilate(np.pad(region.mask, 2).astype(np.uint8), _TOUCH) > 0)
-        touching = thing.region.shared(seam)
-        if not touching:
-            return False
-        if region.area < self.rules.same_thing_share * thing.region.area:
-            return True
-        ground_s = float(np.median(self._ground_s[region.part][region.mask]))
-        if thing.judged is None or ground_s > thing.look_s:
-            return False  # its place was seen to be bare after the thing had come
-        near = cv2.dilate(np.pad(thing.region.mask, 3).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-        border = np.zeros(thing.judged.shape, bool)
-        Patch(region.x, region.y, region.mask).add_to(border)
-        border &= _whole(Patch(thing.region.x - 3, thing.region.y - 3, near), border.shape)
-        hidden = int(np.count_nonzero(border & ~thing.judged))
-        return hidden >= self.rules.seam_share * max(int(np.count_nonzero(border)), 1)
-
-    def _count_people(self, background: Background, hidden: Mask, still: Mask, now_s: float, elapsed_s: float) -> None:
-        """Keep, for each pixel, the share of the last seconds of its look in which people who stand covered it."""
-        elapsed_s = min(elapsed_s, self.rules.person_step_s)
-        kept = np.float32(np.exp(-elapsed_s / self.rules.person_memory_s))
-        for seconds in (self._under_people_s, self._look_s):
-            seconds *= kept
-        self._look_s += np.float32(elapsed_s) * (still | ~hidden)
-        self._under_people_s += np.float32(elapsed_s) * still
-        fresh = (background.settled_since_s == now_s) & ~hidden
-        self._before_s[fresh] = self._seen_s[fresh]
-        self._uncovered[fresh] = self._seen_s[fresh] < now_s - elapsed_s - 1e-6
-        self._seen_s[~hidden] = now_s
-        self._under_people_s[fresh], self._look_s[fresh] = 0, 0
-
-    def _is_person(self, region: Patch) -> bool:
-        part = region.part
-        under = (self._under_people_s[part] > self.rules.person_time * self._look_s[part]) & region.mask
-        return int(np.count_nonzero(under)) > self.rules.person_share * region.area
 
     def _rises(self, thing: StandingObject, standing: list[StandingObject], background: Background) -> bool:
         """True if a candidate that has kept its place is a thing of its own: no ghost, and no part of another."""
@@ -355,14 +348,3 @@ class StandingObjects:
 
 _NO_LOOK: Look = np.zeros((0, 0, 3), np.float32)
 _SPECK = np.ones((5, 5), np.uint8)
-_TOUCH = np.ones((5, 5), np.uint8)
-
-
-def _whole(patch: Patch, shape: tuple[int, ...]) -> Mask:
-    """A patch, which may stick out, as a mask of the whole raster."""
-    rows, columns = shape
-    x1, y1, x2, y2 = patch.box
-    whole = np.zeros((rows, columns), bool)
-    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, columns), min(y2, rows)
-    whole[top:bottom, left:right] = patch.mask[top - y1 : bottom - y1, left - x1 : right - x1]
-    return whole

@@ -121,6 +121,9 @@ class Looker:
         boxes = np.tile(np.array([[0, 0, 5, 5]], np.float32), (40, 1))
         return Detections(boxes, np.full(40, 0.5, np.float32), ("car",) * 40, (ClassGroup.VEHICLE,) * 40)
 
+    def look_at(self, image: Image, place: tuple[float, float, float, float]) -> Detections:
+        return self.detect(image)
+
 
 def test_half_of_the_detections_are_lost_and_each_time_the_same() -> None:
     looker = ThinnedLooker(Looker(), 0.5)
@@ -153,3 +156,13 @@ def test_noise_is_as_strong_as_it_says_and_no_picture_has_that_of_another() -> N
     noisy = pictures("noise")
     assert 9.5 < float((noisy[3].astype(float) - PLAIN[3]).std()) < 10.5
     assert not np.array_equal(noisy[3], noisy[4])
+
+
+def test_second_looks_lose_half_too_and_not_the_same_half() -> None:
+    looker = ThinnedLooker(Looker(), 0.5)
+    image = np.zeros((4, 4, 3), np.uint8)
+    places = [(float(x), -1.0, x + 2.0, 3.0) for x in range(50)]
+    kept = [len(looker.look_at(image, place)) for place in places]
+    assert sum(kept) / (40 * len(places)) == pytest.approx(0.5, abs=0.05)
+    assert kept == [len(looker.look_at(image, place)) for place in places]
+    assert len(set(kept)) > 1

@@ -96,6 +96,26 @@ def test_people_are_never_obstacles_whether_they_walk_or_stand() -> None:
         assert width(watch.show(picture, 0.5, found)) == pytest.approx(4.0, abs=0.01)
 
 
+def test_somebody_whom_only_a_second_look_finds_is_no_obstacle_and_leaves_the_width_known() -> None:
+    deck, watch = Deck(), Watch()
+    waiting = person(1.0, 9.0)
+    watch.show(deck.picture(), 6)
+    widths = [
+        watch.show(deck.picture((waiting, (60, 40, 160))), 1, look_at=lambda _: detected(waiting, score=0.3))
+        for _ in range(20)
+    ]
+    assert all(passage.clear_width.width_m in (None, pytest.approx(4.0, abs=0.01)) for passage in widths)
+    assert sum(passage.clear_width.width_m is None for passage in widths) <= 1
+
+
+def test_a_thing_is_found_where_a_detector_sees_somebody_who_is_not_there() -> None:
+    deck, watch = Deck(), Watch()
+    nobody = detected(cuboid(0.0, 8.0, 3.5, 3.0, 2.5))
+    watch.show(deck.picture(), 6)
+    watch.show(deck.picture(), 3, nobody)
+    assert width(watch.show(deck.picture(CRATE), 5, nobody)) == pytest.approx(2.5, abs=0.2)
+
+
 def test_people_who_hide_a_thing_do_not_clear_it() -> None:
     deck, watch = Deck(), Watch()
     watch.show(deck.picture(), 6)
@@ -117,8 +137,9 @@ def test_standing_people_are_counted_and_walkers_are_not() -> None:
     watch.show(deck.picture(), 4)
     group = [person(1.0 + 0.5 * i, 10.0 + 0.6 * j) for i in range(3) for j in range(3)]
     for step in range(10):
-        walker = person(3.0, 6.5 + step)
-        passage = watch.show(deck.picture(), 1, detected(*group, walker))
+        everybody = [*group, person(3.0, 6.5 + step)]
+        picture = deck.picture(*((body, (60, 40, 160)) for body in everybody))
+        passage = watch.show(picture, 1, detected(*everybody))
     assert passage.standing_people == 9
     assert passage.crowd_density == pytest.approx(9 / 10.2, abs=0.25)
     assert watch.show(deck.picture(), 6).standing_people == 0

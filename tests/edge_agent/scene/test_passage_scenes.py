@@ -83,7 +83,7 @@ def test_made_footbridges_are_measured_to_ten_centimetres(footage: Path, name: s
             (ClassGroup.PERSON,) * len(boxes),
         )
         stays = tuple(stay_in(event) for event in truth["events"] if event["group"] == "cycle" and _stands(event, at_s))
-        passage = meter.measure(frame(image, at_s), SEEING, people, stays)
+        passage = meter.measure(frame(image, at_s), SEEING, people, stays, lambda _: Detections.empty())
         if index // 5 >= len(truth["clear_width"]) or passage.clear_width.width_m is None:
             continue
         # People stand about for some seconds after each change: what they hide is not asked for.
@@ -133,7 +133,7 @@ def test_a_bag_left_on_a_real_pavement_is_found_and_nothing_before(
     labels = json.loads((folder / name / "labels.json").read_text())["frames"]
     for entry in labels:
         image = cv2.imread(str(folder / name / entry["file"]))
-        passage = meter.measure(frame(image, entry["t"]), SEEING, people_in(entry), ())
+        passage = meter.measure(frame(image, entry["t"]), SEEING, people_in(entry), (), lambda _: Detections.empty())
         x1, y1, x2, y2 = event["box"]
         for obstacle in passage.obstacles:
             left, top, right, bottom = obstacle.box

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from edge_agent.scene.background import Background
+from edge_agent.scene.patch import Patch
 from edge_agent.scene.standing_object import StandingObject
 from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.stay import StayState
@@ -27,6 +28,13 @@ class Scene:
         self.background = Background(SHAPE)
         self.objects = StandingObjects(ground(), np.ones(SHAPE, bool), np.full(SHAPE, 150.0, np.float32))
         self.period_s, self.now_s = period_s, 0.0
+        self.seen: tuple[int, int, int, int] | None = None
+        self.asked_s: list[float] = []
+
+    def person_at(self, region: Patch) -> tuple[int, int, int, int] | None:
+        """The second look of this scene: sees ``seen``, wherever it is asked."""
+        self.asked_s.append(self.now_s)
+        return self.seen
 
     def show(self, picture: np.ndarray, seconds: float, hidden: np.ndarray = NOTHING) -> list[StandingObject]:
         watched = np.ones(SHAPE, bool)
@@ -34,7 +42,7 @@ class Scene:
             look = self.background.observe(picture, hidden, self.objects.held(), watched, self.now_s)
             changed = self.background.shows_thing()
             still = hidden & self.background.alike(look, self.background.settled, 2.0)
-            self.objects.observe(self.background, look, changed, hidden, still, self.now_s)
+            self.objects.observe(self.background, look, changed, hidden, still, self.now_s, self)
             self.background.absorb(self.objects.held(), changed, watched, self.now_s, self.period_s)
             self.now_s += self.period_s
         return [thing for thing in self.objects.objects if thing.standing]
@@ -174,3 +182,33 @@ def test_change_that_shows_only_where_the_ground_was_dark_is_no_thing() -> None:
     crate = striped.copy()
     crate[silhouette(CRATE[0])] = CRATE[1]
     assert len(scene.show(crate, 6)) == 1
+
+
+def test_what_a_second_look_shows_to_be_somebody_does_not_stand_until_three_looks_show_nobody() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    scene.seen = (200, 100, 260, 200)
+    assert scene.show(deck.picture(CRATE), 20) == []
+    assert all(not scene.objects.is_doubtful(thing, scene.now_s) for thing in scene.objects.objects)
+    scene.seen, since = None, len(scene.asked_s)
+    while not scene.show(deck.picture(CRATE), scene.period_s):
+        assert scene.now_s < 60
+    assert len(scene.asked_s) - since == 3
+
+
+def test_second_looks_are_a_second_apart_and_further_the_longer_it_lasts() -> None:
+    deck, scene = Deck(), Scene(period_s=0.25)
+    scene.show(deck.picture(), 10)
+    scene.seen = (200, 100, 260, 200)
+    scene.show(deck.picture(CRATE), 60)
+    apart = np.diff(scene.asked_s)
+    assert apart.min() >= 1.0
+    assert apart[-1] >= 4.0
+    assert len(scene.asked_s) <= 30
+
+
+def test_a_thing_that_stands_is_not_looked_at_again() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    scene.show(deck.picture(CRATE), 30)
+    assert 1 <= len(scene.asked_s) <= 4

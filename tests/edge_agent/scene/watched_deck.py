@@ -8,6 +8,7 @@ from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scenarios.moment import Passage
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.passage_meter import PassageMeter
+from edge_agent.scene.second_look import LookAt
 from edge_agent.scene.stay import Dwell, Stay, StayState
 from tests.edge_agent.scene.made_deck import SEEING, SIZE, ZONE, calibration, cuboid, detected, frame, project
 
@@ -29,9 +30,12 @@ class Watch:
         detections: Detections | None = None,
         stays: tuple[Stay, ...] = (),
         view: View = SEEING,
+        look_at: LookAt | None = None,
     ) -> Passage:
         for _ in range(max(round(seconds / self.period_s), 1)):
-            passage = self.meter.measure(frame(picture, self.now_s), view, detections or detected(), stays)
+            passage = self.meter.measure(
+                frame(picture, self.now_s), view, detections or detected(), stays, look_at or (lambda _: detected())
+            )
             self.now_s += self.period_s
         return passage
 
