@@ -1,8 +1,9 @@
 """Standing in traffic is not parking.
 
 Where vehicles have driven, and nowhere else, is a lane. A vehicle that stands in a lane next to another that stands
-in it too is taken to wait, until its neighbours have gone on and it has not. So are the vehicles of a row that were
-seen to come one right after the other: who parks comes when it suits him, who must stop stops with the others.
+in it too is taken to wait, until its neighbours have gone on and it has not. Where frames are too far apart for anybody
+to be seen driving, so are the vehicles of a row that were seen to come one right after the other: who parks comes when
+it suits him, who must stop stops with the others.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class TrafficRules:
     row_s: float = 12.0
     """Neighbours that came within this time of each other are a row that had to stop: at a red light the next one comes
     in seconds, whether or not the sampling period shows its way there."""
+    sparse_s: float = 1.5
+    """Only with frames this far apart: with more of them who drives is seen to drive, and without a lane there is no
+    queue; then two that park one right after the other are two that park."""
     parts_s: float = 3.0
     """Two that came within this time of each other are no row: they may be one vehicle, seen in parts."""
     remembered_s: float = 900.0
@@ -78,7 +82,7 @@ class Traffic:
         known = {stay.stay_id for stay in standing}
         self._queued_s = {stay_id: sum_s for stay_id, sum_s in self._queued_s.items() if stay_id in known}
         self._last_queued_s = {stay_id: last for stay_id, last in self._last_queued_s.items() if stay_id in known}
-        rows = self._rows(standing)
+        rows = self._rows(standing) if elapsed_s >= self._rules.sparse_s else set()
         for stay in standing:
             if stay.stay_id in rows or any(self._in_line(stay, other) for other in standing if other is not stay):
                 self._queued_s[stay.stay_id] = self._queued_s.get(stay.stay_id, 0.0) + elapsed_s

@@ -88,12 +88,14 @@ def waiting(
     return waits
 
 
-def opened_at(vehicles: Iterable[Vehicle], until_s: int, limit_s: float = 20.0) -> dict[str, tuple[int, float]]:
+def opened_at(
+    vehicles: Iterable[Vehicle], until_s: int, limit_s: float = 20.0, period_s: int = 1
+) -> dict[str, tuple[int, float]]:
     """When each vehicle was found in violation, and how much time was counted then."""
     everywhere = zone(polygon=[(0, 100), (900, 100), (900, 300), (0, 300)], dwell_limit_s={"vehicle": limit_s})
     judge: ParkingJudge = ParkingJudge(everywhere, lambda _: True)
     vehicles, found = list(vehicles), {}
-    for at_s in range(until_s):
+    for at_s in range(0, until_s, period_s):
         for finding in judge.judge(moment(at_s, *seen(vehicles, at_s))):
             if finding.state.value == "violation" and finding.subject is not None:
                 found.setdefault(finding.subject.stay_id, (at_s, finding.counted_s))
@@ -165,7 +167,11 @@ def row(*from_s: float, came: bool = True, score: float = 0.7) -> list[Vehicle]:
 def test_a_row_that_came_one_right_after_the_other_waits_though_nobody_was_seen_to_drive(
     from_s: tuple[float, ...],
 ) -> None:
-    assert opened_at(row(*from_s), 100) == {}
+    assert opened_at(row(*from_s), 100, period_s=2) == {}
+
+
+def test_at_a_frame_a_second_a_row_without_a_lane_is_parked() -> None:
+    assert opened_at(row(20.0, 24.0), 100) == {"row 0": (40, 20), "row 1": (44, 20)}
 
 
 @pytest.mark.parametrize(
@@ -174,13 +180,13 @@ def test_a_row_that_came_one_right_after_the_other_waits_though_nobody_was_seen_
     ids=["not right after", "one in two parts", "alone", "was there", "weak"],
 )
 def test_neighbours_that_did_not_come_as_a_row_are_parked(parked: list[Vehicle]) -> None:
-    assert opened_at(parked, 100).keys() == {vehicle.name for vehicle in parked}
+    assert opened_at(parked, 100, period_s=2).keys() == {vehicle.name for vehicle in parked}
 
 
 def test_one_that_came_with_a_row_but_stands_far_from_it_is_parked() -> None:
     vehicles = row(20, 24)
     far = replace(vehicles[0], name="far", x=100.0)
-    assert opened_at([*vehicles, far], 100).keys() == {"far"}
+    assert opened_at([*vehicles, far], 100, period_s=2).keys() == {"far"}
 
 
 def test_double_parking_beside_a_parked_row_is_no_queue() -> None:
