@@ -218,7 +218,7 @@ class StandingObjects:
             whole = sizes[np.bincount(inside).argmax()] if len(inside) else region.area
             placed_s = now_s - thing.first_seen_s + 1e-6
             thing.moves = placed_s < self.rules.patience_s and region.area < self.rules.still_share * whole
-            if in_sight and thing.shown > 1:  # no sooner can it stand
+            if in_sight:
                 self._look_again(thing, second_look, now_s)
             thing.person = thing.person_box is not None or self._pixels.were_people(region)
             waits = (
