@@ -21,6 +21,9 @@ def main(given: str) -> int:
         print(f"the people of these scenes are cut out of recordings, which are not here: {FOOTAGE}", file=sys.stderr)
         return 2
     first, _, last = given.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first)):
+        print(f"SEEDS is a number or a range such as 0-23, not {given!r}", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         suite = write_suite(Path(folder), range(int(first), int(last or first) + 1), walkers(FOOTAGE))
         done = CliRunner().invoke(evaluate, [str(suite)])
