@@ -24,6 +24,7 @@ from edge_agent.scene.camera_state import CameraStateChange, View
 from edge_agent.scene.change_gate import Attention
 from edge_agent.scene.memory import SceneMemory
 from edge_agent.scene.place import Place
+from edge_agent.scene.second_look import LookAt
 from edge_agent.scene.stay import Box, Stay
 
 STATE_FORMAT = 1
@@ -114,7 +115,7 @@ class Meter(Protocol):
         view: View,
         detections: Detections,
         stays: tuple[Stay, ...],
-        look_at: Callable[[Box], Detections],
+        look_at: LookAt,
     ) -> Passage:
         """What this frame says of the passage. ``look_at`` gives a second look at a place of it."""
         ...

@@ -105,7 +105,7 @@ _THREE_SIGMA = 3 * 1.4826 / np.sqrt(2)
 
 
 class Background:
-    """Background and settled look of one crop of the picture. Feed it frames in order of media time."""
+    """Background and settled look of one crop of the picture. Feed it frames in order of time: ``lit``, ``learn``."""
 
     def __init__(self, shape: tuple[int, int], rules: BackgroundRules = RULES) -> None:
         self.rules = rules
@@ -160,12 +160,6 @@ class Background:
         self._other = before
         self.settled_since_s[:] = np.inf
         self._sightings[:] = 0
-
-    def observe(self, crop: Image, hidden: Mask, held: Mask, watched: Mask, now_s: float) -> Look:
-        """Take in one frame; returns its look in the background's light: see ``lit`` and ``learn``."""
-        look = self.lit(crop, hidden, held, watched)
-        self.learn(look, hidden, now_s)
-        return look
 
     def lit(self, crop: Image, hidden: Mask, held: Mask, watched: Mask) -> Look:
         """The look of a picture in the background's light.

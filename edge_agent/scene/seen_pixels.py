@@ -26,12 +26,12 @@ class SeenPixels:
         self, background: Background, look: Look, hidden: Mask, still: Mask, now_s: float, elapsed_s: float
     ) -> None:
         """Take in a frame: ``hidden`` is where people are, ``still`` where people are who look as they have looked."""
-        elapsed_s = min(elapsed_s, self._rules.person_step_s)
-        kept = np.float32(np.exp(-elapsed_s / self._rules.person_memory_s))
+        counted_s = np.float32(min(elapsed_s, self._rules.person_step_s))
+        kept = np.exp(-counted_s / np.float32(self._rules.person_memory_s))
         for seconds in (self._under_people_s, self._look_s):
             seconds *= kept
-        self._look_s += np.float32(elapsed_s) * (still | ~hidden)
-        self._under_people_s += np.float32(elapsed_s) * still
+        self._look_s += counted_s * (still | ~hidden)
+        self._under_people_s += counted_s * still
         fresh = (background.settled_since_s == now_s) & ~hidden
         self._before_s[fresh] = self._seen_s[fresh]
         self.uncovered[fresh] = self._seen_s[fresh] < now_s - elapsed_s - 1e-6

@@ -12,7 +12,7 @@ from edge_agent.scene.passage_meter import PassageMeter
 from tests.edge_agent.scene.day_on_the_deck import DAY_S, HOUR_S, THINGS, Day, Sight
 from tests.edge_agent.scene.made_deck import SEEING, SIZE, ZONE, calibration, frame
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 PERIOD_S = 12.0
 SETTLES_S = 4 * PERIOD_S
 """After a change a thing is believed, or let go, in so many pictures."""

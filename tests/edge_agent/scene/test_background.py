@@ -31,7 +31,8 @@ class Scene:
 
     def show(self, picture: np.ndarray, seconds: float, hidden: np.ndarray = NOTHING) -> None:
         for _ in range(round(seconds / self.period_s)):
-            self.background.observe(picture[WINDOW], hidden, self.held, ALL, self.now_s)
+            look = self.background.lit(picture[WINDOW], hidden, self.held, ALL)
+            self.background.learn(look, hidden, self.now_s)
             self.things = self.background.shows_thing() & self.background.has_settled(self.now_s)
             self.background.absorb(self.held, self.things, ALL, self.now_s, self.period_s)
             self.now_s += self.period_s

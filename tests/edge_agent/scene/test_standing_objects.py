@@ -39,7 +39,8 @@ class Scene:
     def show(self, picture: np.ndarray, seconds: float, hidden: np.ndarray = NOTHING) -> list[StandingObject]:
         watched = np.ones(SHAPE, bool)
         for _ in range(round(seconds / self.period_s)):
-            look = self.background.observe(picture, hidden, self.objects.held(), watched, self.now_s)
+            look = self.background.lit(picture, hidden, self.objects.held(), watched)
+            self.background.learn(look, hidden, self.now_s)
             changed = self.background.shows_thing()
             still = hidden & self.background.alike(look, self.background.settled, 2.0)
             self.objects.observe(self.background, look, changed, hidden, still, self.now_s, self)
