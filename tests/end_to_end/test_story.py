@@ -149,7 +149,8 @@ def test_a_blocked_bridge_is_told_cleared_and_scored_and_a_dead_agent_has_no_sco
         )
     until(lambda: not server.values(SCORE), "the street of the dead agent has no score")
     assert server.values(COVERAGE)[0] < 0.5
-    # what it saw is still counted: the score is not gone for want of a day, but because nobody sees the street now
-    assert server.values(f"clearway:street_judged:seconds_1d{{{STREET}}}")[0] >= judged_s
+    # what it saw is still counted (`increase` guesses what lies between two scrapes, so only about): the score is not
+    # gone for want of a day, but because nobody sees the street now
+    assert server.values(f"clearway:street_judged:seconds_1d{{{STREET}}}")[0] > judged_s - SURE_S
     assert not story.told.told("ClearwayCameraBlind", reason="silent")
     assert story.manager.states("ClearwayAgentSilent", agent="demo", street="lujiazui") == ["active"]
