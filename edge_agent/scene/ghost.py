@@ -23,11 +23,11 @@ class GhostRules:
     least_ground: float = 0.08
     """Share of that window that must be ground to be believed."""
     edges: float = 1.6
-    """From this ratio of the background's edges along the outline to those of now on, all of the region was left,
+    """From this ratio of the background's steps across the outline to those of now on, all of the region was left,
     if nothing came to stand in a part of it;"""
-    even: float = 1.0
-    """from this one on a whole thing that stands already, where single pixels tell nothing because the ground around is
-    of several kinds: a part may hide more edges than it has;"""
+    alone: float = 1.2
+    """from this one on if nothing is beside it, where single pixels tell nothing because the ground around is of
+    several kinds: a part may hide more steps than it has;"""
     mixed: float = 0.6
     """from this one on, a part of it may have been, and its pixels are judged one by one."""
     share: float = 0.15
@@ -36,16 +36,19 @@ class GhostRules:
 
 RULES = GhostRules()
 
+_OUTLINE_PX = 2
+"""How far from a border the pixels of an outline lie: pictures are blurred."""
+
 
 def left_behind(
-    region: Patch, background: Background, ground: Mask, whole: bool = False, rules: GhostRules = RULES
+    region: Patch, background: Background, ground: Mask, alone: bool = False, rules: GhostRules = RULES
 ) -> tuple[Mask, Mask]:
     """The pixels of a region at which something left, and those at which a thing stands: masks of its shape.
 
-    What stands somewhere has edges along its outline now, what left has them in the background. Where it has both (a
+    What stands somewhere has steps across its outline now, what left has them in the background. Where it has both (a
     thing that fell over covers a part of where it stood) single pixels are judged by what stands out from the ground
     around them: the background or what is there now. ``ground``: where in the crop the background shows the bare zone;
-    ``whole``: the region is a thing that has been taken to stand, with nothing beside it that it may be a part of.
+    ``alone``: nothing is beside the region that it may be a part of.
     """
     reach = 4 * rules.ring_px
     rows, columns = ground.shape
@@ -57,8 +60,7 @@ def left_behind(
     inner.add_to(near)
     free &= ~(cv2.dilate(near.view(np.uint8), np.ones((9, 9), np.uint8)) > 0)
     before_look, now_look = background.background[window], background.settled[window]
-    before_edges = outline_strength(region, background.background) or 0.0
-    ratio = before_edges / max(outline_strength(region, background.settled) or 0.0, 1e-6)
+    ratio = _steps_ratio(inner, before_look, now_look)
     nothing = np.zeros_like(region.mask)
     if ratio < rules.mixed:
         return nothing, region.mask.copy()
@@ -73,7 +75,7 @@ def left_behind(
     came = (now > rules.deviation) & (before < rules.deviation) & region.mask
     some = rules.share * region.area
     told = np.count_nonzero(left) > some
-    if ratio >= (rules.even if whole and not told else rules.edges) and np.count_nonzero(came) <= some:
+    if ratio >= (rules.alone if alone and not told else rules.edges) and np.count_nonzero(came) <= some:
         return region.mask.copy(), nothing
     if not told:
         return nothing, region.mask.copy()
@@ -83,6 +85,48 @@ def left_behind(
         cv2.morphologyEx(stands, cv2.MORPH_CLOSE, kernel), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)
     )
     return left, (stands > 0) & region.mask
+
+
+def _steps_ratio(region: Patch, before: Look, now: Look) -> float:
+    """How much stronger the steps across a region's outline were before than they are now.
+
+    Only what is across the outline counts, and not what both looks share: the joints of a pavement run on through it.
+    """
+    margin = 6
+    rows, columns = before.shape[:2]
+    x1, y1, x2, y2 = region.box
+    left, top = max(x1 - margin, 0), max(y1 - margin, 0)
+    window = np.s_[top : min(y2 + margin, rows), left : min(x2 + margin, columns)]
+    body = np.zeros(before[window].shape[:2], bool)
+    Patch(x1 - left, y1 - top, region.mask).add_to(body)
+    band = _outline(body)
+    soft = cv2.GaussianBlur(body.astype(np.float32), (0, 0), _OUTLINE_PX)
+    across = np.dstack([cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)])[band]
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)
+    shared = np.zeros(int(np.count_nonzero(band)), np.float32)
+    squares = [np.zeros_like(shared), np.zeros_like(shared)]
+    for planes in zip(
+        cv2.split(np.ascontiguousarray(before[window])), cv2.split(np.ascontiguousarray(now[window])), strict=True
+    ):
+        steps = [
+            cv2.Sobel(plane, cv2.CV_32F, 1, 0)[band] * across[:, 0]
+            + cv2.Sobel(plane, cv2.CV_32F, 0, 1)[band] * across[:, 1]
+            for plane in planes
+        ]
+        shared += steps[0] * steps[1]
+        for total, step in zip(squares, steps, strict=True):
+            total += step * step
+    was, is_now = (float(np.maximum(total - shared, 0).sum()) for total in squares)
+    return float(np.sqrt(was / max(is_now, 1e-6)))
+
+
+def _outline(body: Mask) -> Mask:
+    """The pixels near the border of a body."""
+    whole, kernel = body.view(np.uint8), np.ones((3, 3), np.uint8)
+    reach = _OUTLINE_PX
+    band = cv2.dilate(whole, kernel, iterations=reach) - cv2.erode(whole, kernel, iterations=reach)
+    near: Mask = band > 0
+    return near
 
 
 def _ground_around(look: Look, free: Mask, rules: GhostRules) -> tuple[Look, Look]:
@@ -118,9 +162,7 @@ def outline_strength(region: Patch, look: Look, seen: Mask | None = None) -> flo
     window = np.s_[top : min(y2 + margin, rows), left : min(x2 + margin, columns)]
     body = np.zeros(look[window].shape[:2], bool)
     Patch(x1 - left, y1 - top, region.mask).add_to(body)
-    kernel = np.ones((3, 3), np.uint8)
-    whole = body.view(np.uint8)
-    band = (cv2.dilate(whole, kernel, iterations=2) - cv2.erode(whole, kernel, iterations=2)) > 0
+    band = _outline(body)
     visible = band if seen is None else band & seen[window]
     if np.count_nonzero(visible) < 0.5 * max(int(np.count_nonzero(band)), 1):
         return None

@@ -132,13 +132,16 @@ class StandingObjects:
         seen = ~hidden[part]
         bare = kept[part] & ~changed[part] & seen & (to_ground < to_thing)
         # Ground in plain sight is believed at once, but in specks only when it lasts.
-        plain = mask & seen & (to_ground_now < to_thing_now)
+        plain = mask & (to_ground_now < to_thing_now)
         plain &= background.alike(look[part], background.background[part])
         plain &= ~background.alike(thing.look, background.background[part], self.rules.like_slack)
-        bare |= cv2.morphologyEx(plain.view(np.uint8), cv2.MORPH_OPEN, _SPECK) > 0
+        plain = cv2.morphologyEx(plain.view(np.uint8), cv2.MORPH_OPEN, _SPECK) > 0
+        bare |= plain & seen
         remaining = mask & ~bare
         left = int(np.count_nonzero(remaining))
-        if left < self.rules.gone_share * thing.first_area_px:
+        # Beside somebody in his box the ground shows too, but his coat may look like a part of it.
+        beside = int(np.count_nonzero(remaining & ~plain))
+        if min(left, beside) < self.rules.gone_share * thing.first_area_px:
             thing.state = StayState.ABSENT
             return
         if not thing.standing:
@@ -150,10 +153,12 @@ class StandingObjects:
         alike = background.alike(likeness, thing.look, self.rules.like_slack) & visible
         shown = int(np.count_nonzero(visible))
         other = np.count_nonzero(alike) < self.rules.like_share * shown
-        restless = np.count_nonzero(kept[part] & visible) < self.rules.calm_share * shown
+        restless = np.count_nonzero((kept[part] & visible) | alike) < self.rules.calm_share * shown
         odd = bool(shown > self.rules.glimpse_share * left and (other or restless))
         strange = odd and shown > self.rules.hidden_share * left
         edges = outline_strength(thing.region, look, ~hidden)
+        if edges is None and left - beside > self.rules.gone_share * left:
+            edges = outline_strength(thing.region, look)
         strange = strange or (edges is not None and edges < self.rules.edge_share * thing.edges)
         covered = shown < (1 - self.rules.hidden_share) * left
         if odd or strange:
@@ -312,8 +317,8 @@ class StandingObjects:
 
     def _lay_ghost(self, thing: StandingObject, background: Background) -> bool:
         """Give the pixels of a region that something left back to the background; false if nothing remains."""
-        whole = thing.standing and self._is_alone(thing)
-        ghost, stands = left_behind(thing.region, background, self._ground & background.known & ~self.held(), whole)
+        ground = self._ground & background.known & ~self.held()
+        ghost, stands = left_behind(thing.region, background, ground, self._is_alone(thing))
         if not ghost.any():
             return True
         gone = np.zeros(self._ground.shape, bool)

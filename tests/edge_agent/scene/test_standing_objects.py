@@ -118,6 +118,27 @@ def test_a_thing_taken_while_it_was_hidden_is_gone_when_the_people_leave() -> No
     assert scene.show(deck.picture(), 4) == []
 
 
+def test_a_thing_taken_by_somebody_in_whose_box_the_ground_shows_is_gone_before_he_leaves() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    assert len(scene.show(deck.picture(CRATE), 10)) == 1
+    beside, box = person(2.9, 7.6), covered(CRATE[0])
+    taker = deck.picture((beside, (60, 40, 160)))
+    assert scene.show(taker, 1.0, box | covered(beside)) == []
+
+
+def test_a_thing_over_which_shadows_flit_is_one_thing() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    (before,) = scene.show(deck.picture(CRATE), 10)
+    shade = cv2.GaussianBlur(np.where(covered(CRATE[0]), 0.55, 1.0).astype(np.float32), (0, 0), 12)[:, :, None]
+    for step in range(16):
+        picture = deck.picture(CRATE)
+        lit = picture if step % 2 else np.clip(picture * shade, 0, 255).astype(np.uint8)
+        (thing,) = scene.show(lit, 0.5)
+        assert thing.object_id == before.object_id
+
+
 def test_what_was_there_at_the_start_and_leaves_is_a_ghost_and_not_a_thing() -> None:
     deck, scene = Deck(), Scene()
     scene.show(deck.picture(CRATE), 10)
