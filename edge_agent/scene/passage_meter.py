@@ -26,6 +26,7 @@ from edge_agent.scene.passage_people import are_changed, covered_by, people_boxe
 from edge_agent.scene.passage_things import PassageThings, Thing
 from edge_agent.scene.patch import Patch
 from edge_agent.scene.pose import Pose
+from edge_agent.scene.railing import Railing
 from edge_agent.scene.second_look import LookAt, SecondLook
 from edge_agent.scene.standing_objects import StandingObjects
 from edge_agent.scene.standing_people import StandingPeople
@@ -72,7 +73,8 @@ class PassageMeter:
         self._crop = ZoneCrop.around(zone.polygon, calibration, self._upright, frame_size)
         self._background = Background(self._crop.shape)
         self._sway = Sway(self._crop.shape)
-        self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px)
+        railing = Railing(self._corridor, self._upright, self._crop)
+        self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px, railing)
         self._people = StandingPeople(self._corridor.outline)
         footprints = KeptFootprints(self._crop, calibration, self._upright, frame_size, self._background, rules)
         self._things = PassageThings(self._crop, self._objects, footprints, rules)

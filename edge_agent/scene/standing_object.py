@@ -83,6 +83,9 @@ class ObjectRules:
     """How often a standing thing is asked again whether it is a ghost: its surroundings may have been hidden."""
     close_share: float = 0.45
     """Gaps narrower than this share of the smallest thing's side belong to a thing (spokes, handles): 11 cm."""
+    post_share: float = 1.25
+    """So do those that a railing hides if they are up to this share: posts and rails are narrower than anything that is
+    put down, but nearer to the camera."""
     margin_px: int = 4
     """The background learns nothing so near to a thing: its blurred border is neither."""
     most_objects: int = 60

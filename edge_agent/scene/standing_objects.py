@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edge_agent.scene.background import Background, Look
 from edge_agent.scene.ghost import left_behind, outline_share, outline_strength
 from edge_agent.scene.patch import Mask, Patch
+from edge_agent.scene.railing import Railing
 from edge_agent.scene.second_look import SecondLook
 from edge_agent.scene.seen_pixels import SeenPixels
 from edge_agent.scene.standing_object import OBJECT_RULES, ObjectRules, StandingObject, keeps_place
@@ -19,11 +20,16 @@ from edge_agent.scene.thing_parts import is_part
 class StandingObjects:
     """The things of one crop. ``least_area_px`` gives, for each pixel, how large a thing whose foot is there must be.
 
-    ``ground`` is the zone itself, ``watched`` it and what rises above it.
+    ``ground`` is the zone itself, ``watched`` it and what rises above it; ``railing`` may stand before it.
     """
 
     def __init__(
-        self, ground: Mask, watched: Mask, least_area_px: NDArray[np.float32], rules: ObjectRules = OBJECT_RULES
+        self,
+        ground: Mask,
+        watched: Mask,
+        least_area_px: NDArray[np.float32],
+        railing: Railing | None = None,
+        rules: ObjectRules = OBJECT_RULES,
     ) -> None:
         self.rules = rules
         self.objects: list[StandingObject] = []
@@ -33,9 +39,11 @@ class StandingObjects:
         self._least_area_px = least_area_px
         self._pixels = SeenPixels(watched.shape, rules)
         self._last_s: float | None = None
-        side_px = float(np.sqrt(np.median(least_area_px[ground]))) if ground.any() else 5.0
-        close_px = max(5, round(rules.close_share * side_px)) | 1
-        self._close = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (close_px, close_px))
+        self._railing = railing
+        self._rails: Mask | None = None
+        self._rails_s = -np.inf
+        self._close = self._gap(ground, rules.close_share)
+        self._post = self._gap(ground, rules.post_share)
         self._margin = np.ones((2 * rules.margin_px + 1, 2 * rules.margin_px + 1), np.uint8)
 
     def held(self) -> Mask:
@@ -74,6 +82,9 @@ class StandingObjects:
         elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
         self._pixels.observe(background, look, hidden, still, now_s, elapsed_s)
+        if self._railing is not None and now_s - self._rails_s >= self.rules.check_s:
+            self._rails = self._railing.among(np.ascontiguousarray(background.background[:, :, 0]), self._post)
+            self._rails_s = now_s
         kept = background.has_kept(now_s)
         for thing in self.objects:
             self._review(thing, background, look, kept, changed, hidden, now_s, elapsed_s)
@@ -85,6 +96,12 @@ class StandingObjects:
                 if not self._lay_ghost(thing, background):
                     self.objects.remove(thing)
         self._match(background, changed & self._watched, kept, hidden, now_s, second_look)
+
+    def _gap(self, where: Mask, share: float) -> NDArray[np.uint8]:
+        """What closes gaps of this share of the smallest thing's side."""
+        side_px = float(np.sqrt(np.median(self._least_area_px[where]))) if where.any() else 5.0
+        gap_px = max(5, round(share * side_px)) | 1
+        return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (gap_px, gap_px)), np.uint8)
 
     def regions(self, change: Mask) -> list[Patch]:
         """Regions of ``change`` that are large enough for things."""
@@ -136,11 +153,16 @@ class StandingObjects:
         plain &= background.alike(look[part], background.background[part])
         plain &= ~background.alike(thing.look, background.background[part], self.rules.like_slack)
         plain = cv2.morphologyEx(plain.view(np.uint8), cv2.MORPH_OPEN, _SPECK) > 0
+        told = mask
+        if self._rails is not None:
+            # A railing before a thing looks the same with and without it.
+            told = mask & ~(self._rails[part] & background.alike(thing.look, background.background[part]))
+        whole = thing.region.area / max(int(np.count_nonzero(told)), 1)
         bare |= plain & seen
-        remaining = mask & ~bare
-        left = int(np.count_nonzero(remaining))
+        remaining = mask & ~(bare & told)
+        left = round(np.count_nonzero(remaining & told) * whole)
         # Beside somebody in his box the ground shows too, but his coat may look like a part of it.
-        beside = int(np.count_nonzero(remaining & ~plain))
+        beside = round(np.count_nonzero(remaining & told & ~plain) * whole)
         if min(left, beside) < self.rules.gone_share * thing.first_area_px:
             thing.state = StayState.ABSENT
             return
@@ -276,6 +298,8 @@ class StandingObjects:
 
     def _closed(self, shown: Mask) -> NDArray[np.uint8]:
         closed = cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close)
+        if self._rails is not None:
+            closed |= cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._post) & self._rails
         return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
 
     def _regions(self, shown: Mask) -> list[Patch]:

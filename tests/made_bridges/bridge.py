@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from shapely.geometry import LineString, Polygon, box
 
-from edge_agent.scene.clear_width import Corridor, clear_width
-from tests.made_bridges.eye import Deck, Eye, seen_deck
-from tests.made_bridges.paint import Layer, Picture, Sun, layer_of, painted_ground, railing, shade_of
+from edge_agent.scene.clear_width import Corridor, PointM, clear_width
+from tests.made_bridges.eye import Deck, Eye, seen_cut, seen_deck, seen_from_beside
+from tests.made_bridges.paint import Layer, Picture, Sun, layer_of, near_railing, painted_ground, railing, shade_of
 from tests.made_bridges.people import Walker, layer_of_person, shade_of_person
 from tests.made_bridges.story import NEGATIVES, Person, Story, Teller, Thing
 
 DURATION_S = 70.0
 NEGATIVE_EVERY = 4
 """Of so many seeds one tells of nothing that is put down."""
+VIEWS = {"along": seen_deck, "beside": seen_from_beside, "cut": seen_cut}
+"""Cameras that see the whole deck, that look at it through its railing, and whose picture ends on it."""
 LIMIT_MARGIN_M = 0.25
 """A limit lies so far from all true widths: that of which side of it a width is, is not what is tried here."""
 
@@ -36,13 +41,14 @@ class Bridge:
     before: tuple[Layer, ...]
     light: str
     swings: float
+    view: str = "along"
     _layers: dict[int, Layer | None] = field(default_factory=dict)
 
     @staticmethod
-    def of(seed: int, walkers: list[Walker]) -> Bridge:
+    def of(seed: int, walkers: list[Walker], view: str = "along") -> Bridge:
         """The scene of a seed."""
         random = np.random.default_rng(seed)
-        eye, deck = seen_deck(random)
+        eye, deck = VIEWS[view](random)
         light = str(random.choice(["sun", "cloud", "dusk"], p=[0.5, 0.3, 0.2]))
         reach, azimuth = random.uniform(0.5, 1.8), random.uniform(0, 2 * np.pi)
         along = (float(reach * np.cos(azimuth)), float(reach * np.sin(azimuth)))
@@ -50,7 +56,9 @@ class Bridge:
             sun = Sun(along, float(random.uniform(0.4, 0.6)), 1.2)
         else:
             sun = Sun((along[0] * 0.15, along[1] * 0.15), 0.8, 7.0)
-        teller = Teller(random, eye, deck, walkers)
+        near_wall = int(np.sign(eye.place_m[0])) if view == "beside" else 0
+        stretch_m = (deck.near_m - 0.3, deck.near_m + 3) if view == "cut" else (deck.near_m + 0.8, deck.far_m - 1.2)
+        teller = Teller(random, eye, deck, walkers, stretch_m, near_wall)
         number = seed // NEGATIVE_EVERY % len(NEGATIVES)
         if seed % NEGATIVE_EVERY == NEGATIVE_EVERY - 1:
             story = teller.negative(NEGATIVES[number], DURATION_S)
@@ -59,7 +67,7 @@ class Bridge:
         empty = painted_ground(eye, deck, random)
         if light == "dusk":
             empty *= _lamps(eye, deck, random)[:, :, None] * np.array([0.75, 0.9, 1.0], np.float32)
-        rails = [railing(eye, deck, side, random) for side in (-1, 1)]
+        rails = [(near_railing if side == near_wall else railing)(eye, deck, side, random) for side in (-1, 1)]
         shade = np.zeros(eye.size[::-1], np.uint8)
         for rail in rails if light == "sun" else ():
             shade_of(rail, eye, sun, shade)
@@ -72,7 +80,7 @@ class Bridge:
                 layer.on(empty)
             elif layer is not None:
                 before.append(layer)
-        return Bridge(seed, eye, deck, sun, story, empty, tuple(before), light, float(random.uniform(0, 0.06)))
+        return Bridge(seed, eye, deck, sun, story, empty, tuple(before), light, float(random.uniform(0, 0.06)), view)
 
     def picture(self, at_s: float, visible: dict[int, float] | None = None) -> NDArray[np.uint8]:
         """What the camera sees; ``visible`` takes the share in sight of each standing thing, by its number."""
@@ -111,8 +119,8 @@ class Bridge:
 
     def corridor(self) -> Corridor:
         """The deck between its railings."""
-        corners = self.deck.corners_m
-        return Corridor.between(corners, [(corners[0], corners[1]), (corners[2], corners[3])])
+        outline, ends = self._zone_m()
+        return Corridor.between(outline, ends)
 
     def width_m(self, at_s: float) -> float:
         """The exact clear width."""
@@ -120,19 +128,40 @@ class Bridge:
 
     def section(self) -> dict[str, Any]:
         """The camera section of the agent's config, with limits between the widths that occur."""
-        pixels = [[round(float(v), 2) for v in point] for point in self.eye.on_ground(np.array(self.deck.corners_m))]
-        points = [{"px": px, "m": list(m)} for px, m in zip(pixels, self.deck.corners_m, strict=True)]
+        outline, ends = self._zone_m()
+        pixels, *end_pixels = (self._rounded_px(points) for points in (outline, *ends))
+        points = [{"px": px, "m": list(m)} for px, m in zip(pixels, outline, strict=True)]
         limits = self.limits_m()
         zone = {
             "id": "deck",
             "scenario": "passage",
             "polygon": pixels,
-            "ends": [[pixels[0], pixels[1]], [pixels[2], pixels[3]]],
+            "ends": end_pixels,
             "calibration": {"points": points},
             "limits_m": {"blocked": limits[0], "narrowed": limits[1]},
             "dwell_limit_s": {"blocked": 8, "narrowed": 8, "crowded": 600},
         }
         return {"start_time": "2026-06-02T12:00:00+08:00", "zones": [zone]}
+
+    def _rounded_px(self, points_m: Sequence[PointM]) -> list[list[float]]:
+        return [[round(float(v), 2) for v in point] for point in self.eye.on_ground(np.array(points_m))]
+
+    def _zone_m(self) -> tuple[tuple[PointM, ...], tuple[tuple[PointM, PointM], ...]]:
+        """What of the deck is in the picture, and its two ends: all of it but where the picture cuts it."""
+        corners = self.deck.corners_m
+        if self.view != "cut":
+            return corners, ((corners[0], corners[1]), (corners[2], corners[3]))
+        frame = box(0, 0, *self.eye.size)
+        pixels = self.eye.on_ground(np.array(corners))
+        left, right = (
+            np.array(frame.intersection(LineString([pixels[near], pixels[far]])).coords)
+            for near, far in ((0, 3), (1, 2))
+        )
+        seen = np.array(frame.intersection(Polygon(pixels)).exterior.coords)[:-1]
+        to_m = partial(cv2.perspectiveTransform, m=np.linalg.inv(self.eye.ground_to_px))
+        outline = to_m(seen[None])[0]
+        near_end = to_m(np.array([[left[0], right[0]]]))[0]
+        return _points(outline), (_pair(near_end), (corners[2], corners[3]))
 
     def limits_m(self) -> tuple[float, float]:
         """Two limits in the widest steps between the widths that occur."""
@@ -193,6 +222,15 @@ class Bridge:
             x += rest * max(0.0, np.sin((at_s - start) / 3)) * 2
             here = self.eye.on_ground(np.array([(x, y), (x + 0.09, y + 0.05), (x + 0.02, y + 0.1)]))
             cv2.fillConvexPoly(image, np.round(here).astype(np.int32), (20, 90, 170))
+
+
+def _points(points_m: NDArray[np.float64]) -> tuple[PointM, ...]:
+    return tuple((float(x), float(y)) for x, y in points_m)
+
+
+def _pair(points_m: NDArray[np.float64]) -> tuple[PointM, PointM]:
+    first, second = _points(points_m)
+    return first, second
 
 
 def _step(person: Person, at_s: float) -> Picture:

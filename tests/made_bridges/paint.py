@@ -184,6 +184,32 @@ def railing(eye: Eye, deck: Deck, side: int, random: np.random.Generator) -> Sol
     return Solid("railing", tuple(rods))
 
 
+def near_railing(eye: Eye, deck: Deck, side: int, random: np.random.Generator) -> Solid:
+    """The railing between the camera and the deck: bars, balusters, or bars over a closed board."""
+    x, top = side * (deck.width_m / 2 + 0.06), random.uniform(0.9, 1.2)
+    colour = tuple(float(v) for v in np.full(3, random.uniform(60, 200)))
+    low_m, high_m = deck.near_m - 0.5, deck.far_m + 0.5
+    kind = random.choice(["bars", "balusters", "board"])
+    posts = np.arange(low_m, high_m, random.uniform(1.2, 2.2))
+    parts: list[Frustum | Rod] = [_rod([(x, y, 0), (x, y, top)], 0.06, colour) for y in posts]
+    parts.append(_rod([(x, y, top) for y in posts], random.uniform(0.05, 0.1), colour))
+    if kind == "bars":
+        parts += [_rod([(x, y, z) for y in posts], 0.04, colour) for z in np.linspace(0.12, top, 5)[:-1]]
+    elif kind == "balusters":
+        parts.append(_rod([(x, y, 0.1) for y in posts], 0.04, colour))
+        thick = random.uniform(0.015, 0.03)
+        parts += [_rod([(x, y, 0.1), (x, y, top)], thick, colour) for y in np.arange(low_m, high_m, 0.13)]
+    else:
+        base = np.array([(x - 0.02, low_m), (x + 0.02, low_m), (x + 0.02, high_m), (x - 0.02, high_m)])
+        parts.append(Frustum(base, base, 0.0, random.uniform(0.2, 0.5), colour))
+        parts.append(_rod([(x, y, 0.75) for y in posts], 0.04, colour))
+    return Solid(f"{kind} railing", tuple(parts))
+
+
+def _rod(line: list[tuple[float, float, float]], thick_m: float, colour: tuple[float, ...]) -> Rod:
+    return Rod(np.array(line), thick_m, colour)  # type: ignore[arg-type]
+
+
 def _noise(random: np.random.Generator, shape: tuple[int, int], cell: int, strength: float) -> Picture:
     coarse = random.normal(0, strength, (shape[0] // cell + 2, shape[1] // cell + 2)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float32)

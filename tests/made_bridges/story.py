@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from shapely.geometry import Polygon
+from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from tests.made_bridges.eye import Deck, Eye
@@ -89,10 +89,23 @@ class Story:
 
 
 class Teller:
-    """Makes stories up. The same seed tells the same one."""
+    """Makes stories up. The same seed tells the same one.
 
-    def __init__(self, random: np.random.Generator, eye: Eye, deck: Deck, walkers: list[Walker]) -> None:
+    Things stand in the ``stretch_m`` (from, to) along the deck; those at a wall at that of side ``near_wall`` (-1 left,
+    1 right), or at either.
+    """
+
+    def __init__(
+        self,
+        random: np.random.Generator,
+        eye: Eye,
+        deck: Deck,
+        walkers: list[Walker],
+        stretch_m: tuple[float, float],
+        near_wall: int = 0,
+    ) -> None:
         self.random, self.eye, self.deck = random, eye, deck
+        self._stretch_m, self._near_wall = stretch_m, near_wall
         self._towards = [walker for walker in walkers if not walker.away]
         self._away = [walker for walker in walkers if walker.away]
 
@@ -144,14 +157,16 @@ class Teller:
         """A place on the deck that is free; often against a wall, sometimes close to another thing."""
         deck, random = self.deck, self.random
         half = deck.width_m / 2
-        outline = Polygon(deck.corners_m).buffer(1e-6)
+        low_m = deck.near_m if self._stretch_m[0] > deck.near_m else deck.near_m - 1.0
+        outline = box(-half, low_m, half, deck.far_m).buffer(1e-6)
         for _ in range(200):
             turn = float(random.choice([0, np.pi / 2]) if random.random() < 0.5 else random.uniform(0, 2 * np.pi))
-            x, y = random.uniform(-half, half), random.uniform(deck.near_m + 0.8, deck.far_m - 1.2)
+            x, y = random.uniform(-half, half), random.uniform(*self._stretch_m)
             place = solid.placed(x, y, turn)
             if random.random() < 0.45:
                 gap = 0.0 if random.random() < 0.3 else float(random.uniform(0.01, 0.15))
-                place = against_wall(solid, 0.0, y, turn, float(random.choice([-half, half])), gap)
+                wall_x = self._near_wall * half or float(random.choice([-half, half]))
+                place = against_wall(solid, 0.0, y, turn, wall_x, gap)
             shape = place.footprint
             if outline.contains(shape) and all(shape.distance(other) > 0.12 for other in taken):
                 return place, turn

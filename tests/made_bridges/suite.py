@@ -17,12 +17,14 @@ from tests.made_bridges.people import Walker
 QUALITY = 88
 
 
-def write_suite(folder: Path, seeds: Iterable[int], walkers: list[Walker], period_s: float = 1.0) -> Path:
+def write_suite(
+    folder: Path, seeds: Iterable[int], walkers: list[Walker], period_s: float = 1.0, view: str = "along"
+) -> Path:
     """One clip for each seed, with a still every ``period_s``; returns the suite's file."""
     clips = []
     for seed in seeds:
-        bridge = Bridge.of(seed, walkers)
-        name = f"bridge_{seed:03d}"
+        bridge = Bridge.of(seed, walkers, view)
+        name = f"bridge_{seed:03d}" if view == "along" else f"bridge_{view}_{seed:03d}"
         _write_clip(folder / name, bridge, period_s)
         truth = f"{name}.truth.json"
         (folder / truth).write_text(json.dumps(_truth(bridge, folder / name)))
