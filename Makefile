@@ -120,8 +120,8 @@ soak: $(VENV)/.dev  ## Eight hours of media time and a thousand reconnections (m
 	CLEARWAY_FAULTS=long $(BIN)/python -m pytest -s tests/soak
 
 .PHONY: bench-bridges
-bench-bridges: $(VENV)/.dev  ## Score the agent on made footbridges that nobody tuned on (SEEDS=0-23, minutes)
-	@PYTHONPATH=.:protos $(BIN)/python -m tests.made_bridges $(or $(SEEDS),0-23)
+bench-bridges: $(VENV)/.dev  ## Score the agent on made footbridges that nobody tuned on (SEEDS=0-23, VIEW=along|beside|cut, minutes)
+	@PYTHONPATH=.:protos $(BIN)/python -m tests.made_bridges $(or $(SEEDS),0-23) $(VIEW)
 
 aarch64: $(VENV)/.dev  ## Install and replay on an emulated 64-bit ARM Debian (root, an hour at worst)
 	PYTHON=$(BIN)/python PIP="$(PYTHON) -m pip" tests/aarch64/install_and_replay.sh

@@ -297,19 +297,26 @@ class StandingObjects:
         )
 
     def _closed(self, shown: Mask) -> NDArray[np.uint8]:
-        closed = cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close)
+        closed = self._filled(shown)
         if self._rails is not None:
             closed |= cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._post) & self._rails
         return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
 
+    def _filled(self, shown: Mask) -> NDArray[np.uint8]:
+        return np.asarray(cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close), np.uint8)
+
     def _regions(self, shown: Mask) -> list[Patch]:
-        closed = self._closed(shown)
-        contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        contours, _ = cv2.findContours(self._closed(shown), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        filled = self._filled(shown) > 0 if self._rails is not None else None
         regions = []
         for contour in contours:
             x, y, width, height = cv2.boundingRect(contour)
-            if cv2.contourArea(contour) >= self._least_area_px[y + height - 1, x + width // 2]:
-                regions.append(Patch.of_contour(contour))
+            least_px = self._least_area_px[y + height - 1, x + width // 2]
+            if cv2.contourArea(contour) >= least_px:
+                region = Patch.of_contour(contour)
+                # What is seen between the posts must be enough for a thing.
+                if filled is None or region.count_in(filled) >= least_px:
+                    regions.append(region)
         return regions
 
     def _joins(self, region: Patch, standing: list[StandingObject], background: Background) -> bool:

@@ -50,3 +50,20 @@ def test_a_seed_makes_the_same_scene_again(people: list[Walker]) -> None:
     assert first.section() == again.section()
     assert np.array_equal(first.picture(15.0), again.picture(15.0))
     assert not np.array_equal(first.picture(15.0), first.picture(5.0))
+
+
+@pytest.mark.parametrize(("view", "seed"), [("beside", 6), ("cut", 2)])
+def test_a_view_shows_the_whole_zone_and_its_truth(people: list[Walker], view: str, seed: int) -> None:
+    """Through a railing, which hides a part of what stands behind it, and with a deck that the picture cuts."""
+    bridge = Bridge.of(seed, people, view)
+    (zone,) = bridge.section()["zones"]
+    polygon = np.array(zone["polygon"])
+    assert (polygon >= -0.01).all()
+    assert (polygon <= np.array(bridge.eye.size) + 0.01).all()
+    visible: dict[int, float] = {}
+    bridge.picture(max(thing.from_s for thing in bridge.story.things) + 5.0, visible)
+    if view == "beside":
+        assert 0.3 < min(visible.values()) < 0.95
+    else:
+        assert polygon[:, 1].max() > bridge.eye.size[1] - 1
+    assert bridge.width_m(0.0) > bridge.width_m(bridge.story.things[-1].from_s + 1.0)
