@@ -92,7 +92,9 @@ def _play(arguments: argparse.Namespace, console: Console) -> None:
             console.print(f"Two recordings play at {speed} times real time. Times are seconds into each.", style="dim")
         known = _watch(agent, aggregator, lookout, console, starts)
         _sum_up(console, known, lookout, folder, starts)
-        if arguments.source is not None:
+        if arguments.source is None:
+            _say(console, "a recording of your own  make demo SOURCE=my.mp4")
+        else:
             _say_how_to_draw(console, folder, config)
         if arguments.keep:
             _say(console, f"\nmetrics of the agent       {metrics}")
@@ -170,7 +172,6 @@ def _sum_up(console: Console, known: Known, lookout: Lookout, folder: Folder, st
         )
     _say(console, f"store                   {_short(folder.store)}")
     _say(console, f"logs                    {_short(folder.path)}/*.log")
-    _say(console, "a recording of your own  make demo SOURCE=my.mp4")
 
 
 def _say_how_to_draw(console: Console, folder: Folder, config: AgentConfig) -> None:

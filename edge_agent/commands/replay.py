@@ -134,6 +134,7 @@ def _play(
                     observation.findings,
                     observation.view,
                     observation.everybody(),
+                    time_zone=config.site.time_zone,
                     mask=config.evidence.mask_people,
                 )
                 video.write(picture, observation.frame.media_time_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 
 import cv2
 import numpy as np
@@ -101,9 +102,10 @@ def annotate(
     view: View,
     detections: Detections,
     *,
+    time_zone: tzinfo = UTC,
     mask: bool = True,
 ) -> Image:
-    """The frame with everything that was made of it. People are masked if ``mask``.
+    """The frame with everything that was made of it, its time in ``time_zone``. People are masked if ``mask``.
 
     ``zones`` maps each zone's id to its polygon in pixels of the unshifted picture; they are drawn where ``view``
     says that they are now. ``detections`` must hold everybody who is in the frame. While the camera cannot see, the
@@ -113,7 +115,8 @@ def annotate(
     if mask:  # on a frame that cannot be judged nobody looked for people
         image = mask_people(image, detections)[0] if view.can_see else mask_all(image)
     right, down = view.shift_px
-    lines = [f"{frame.captured_at:%Y-%m-%d %H:%M:%S} UTC  {clock(frame.media_time_s)}  {view.state}"]
+    taken = frame.captured_at.astimezone(time_zone)
+    lines = [f"{taken:%Y-%m-%d %H:%M:%S %z}  {clock(frame.media_time_s)}  {view.state}"]
     if right or down:
         lines[0] += f"  shift {right:+.0f},{down:+.0f} px"
     lines += [_say(finding) for finding in findings if finding.state is not FindingState.PENDING]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import av
 import numpy as np
@@ -44,6 +45,16 @@ def test_a_violation_is_red_and_a_blind_camera_makes_its_zones_violet() -> None:
     assert len(set(colours)) == 3
     blue, green, red = colours[1]
     assert red > 200 > max(blue, green)
+
+
+def test_the_time_is_the_sites() -> None:
+    here, there = (
+        annotate(grey_frame(), ZONE, [], {}, [], SEEING, Detections.empty(), time_zone=zone)
+        for zone in (UTC, ZoneInfo("Asia/Shanghai"))
+    )
+    changed = np.flatnonzero((here != there).any(axis=(1, 2)))
+    assert len(changed)
+    assert changed.max() < 40
 
 
 def test_zones_are_drawn_where_the_view_has_shifted_them() -> None:
