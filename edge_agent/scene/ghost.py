@@ -26,8 +26,8 @@ class GhostRules:
     """From this ratio of the background's steps across the outline to those of now on, all of the region was left,
     if nothing came to stand in a part of it;"""
     alone: float = 1.2
-    """from this one on if nothing is beside it, where single pixels tell nothing because the ground around is of
-    several kinds: a part may hide more steps than it has;"""
+    """from this one on if it was taken to stand and nothing is beside it, where single pixels tell nothing because the
+    ground around is of several kinds: a part may hide more steps than it has;"""
     mixed: float = 0.6
     """from this one on, a part of it may have been, and its pixels are judged one by one."""
     share: float = 0.15
@@ -48,7 +48,7 @@ def left_behind(
     What stands somewhere has steps across its outline now, what left has them in the background. Where it has both (a
     thing that fell over covers a part of where it stood) single pixels are judged by what stands out from the ground
     around them: the background or what is there now. ``ground``: where in the crop the background shows the bare zone;
-    ``alone``: nothing is beside the region that it may be a part of.
+    ``alone``: the region has been taken to stand, with nothing beside it that it may be a part of.
     """
     reach = 4 * rules.ring_px
     rows, columns = ground.shape
@@ -90,7 +90,8 @@ def left_behind(
 def _steps_ratio(region: Patch, before: Look, now: Look) -> float:
     """How much stronger the steps across a region's outline were before than they are now.
 
-    Only what is across the outline counts, and not what both looks share: the joints of a pavement run on through it.
+    Only what is across the outline counts, for the joints of a pavement run on through it; and of all of it and of what
+    both looks do not share, the lesser ratio: neither alone shows that something left.
     """
     margin = 6
     rows, columns = before.shape[:2]
@@ -103,21 +104,20 @@ def _steps_ratio(region: Patch, before: Look, now: Look) -> float:
     soft = cv2.GaussianBlur(body.astype(np.float32), (0, 0), _OUTLINE_PX)
     across = np.dstack([cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)])[band]
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)
-    shared = np.zeros(int(np.count_nonzero(band)), np.float32)
-    squares = [np.zeros_like(shared), np.zeros_like(shared)]
-    for planes in zip(
-        cv2.split(np.ascontiguousarray(before[window])), cv2.split(np.ascontiguousarray(now[window])), strict=True
-    ):
-        steps = [
-            cv2.Sobel(plane, cv2.CV_32F, 1, 0)[band] * across[:, 0]
-            + cv2.Sobel(plane, cv2.CV_32F, 0, 1)[band] * across[:, 1]
-            for plane in planes
-        ]
-        shared += steps[0] * steps[1]
-        for total, step in zip(squares, steps, strict=True):
-            total += step * step
-    was, is_now = (float(np.maximum(total - shared, 0).sum()) for total in squares)
-    return float(np.sqrt(was / max(is_now, 1e-6)))
+    was, is_now = (
+        np.dstack(
+            [
+                cv2.Sobel(plane, cv2.CV_32F, 1, 0)[band] * across[:, 0]
+                + cv2.Sobel(plane, cv2.CV_32F, 0, 1)[band] * across[:, 1]
+                for plane in cv2.split(np.ascontiguousarray(look[window]))
+            ]
+        )[0]
+        for look in (before, now)
+    )
+    whole = float(np.abs(was).sum()) / max(float(np.abs(is_now).sum()), 1e-6)
+    shared = (was * is_now).sum(axis=1)
+    own, own_now = (float(np.maximum((steps * steps).sum(axis=1) - shared, 0).sum()) for steps in (was, is_now))
+    return min(whole, float(np.sqrt(own / max(own_now, 1e-6))))
 
 
 def _outline(body: Mask) -> Mask:

@@ -349,7 +349,7 @@ class StandingObjects:
     def _lay_ghost(self, thing: StandingObject, background: Background) -> bool:
         """Give the pixels of a region that something left back to the background; false if nothing remains."""
         ground = self._ground & background.known & ~self.held()
-        ghost, stands = left_behind(thing.region, background, ground, self._is_alone(thing))
+        ghost, stands = left_behind(thing.region, background, ground, thing.standing and self._is_alone(thing))
         if not ghost.any():
             return True
         gone = np.zeros(self._ground.shape, bool)
