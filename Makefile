@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PROTO  := .venv-proto/bin
 QUIET  := --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test bench-edge bench-width bench-ingest check dashboards format proto proto-check requirements clean soak aarch64
+.PHONY: help demo install test bench-edge bench-width bench-ingest check dashboards format proto proto-check requirements clean soak aarch64
 
 help:  ## Show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 24
@@ -48,6 +48,8 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/pyvenv.cfg
 
 demo: $(VENV)/.run  ## Play a recorded street through agent and aggregator (SOURCE=my.mp4, KEEP=1)
 	@PYTHONPATH=.:protos $(BIN)/python config/demo/play.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(KEEP),--keep)
+
+install: $(VENV)/.dev  ## Put clearway-agent and clearway-aggregator into .venv/bin
 
 test: $(VENV)/.dev  ## Run the tests (ARGS="-k footbridge")
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
