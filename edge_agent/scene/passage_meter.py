@@ -18,6 +18,7 @@ from edge_agent.scene.background import Background, Look
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
+from edge_agent.scene.hidden_sides import HiddenSides
 from edge_agent.scene.kept_footprints import KeptFootprints
 from edge_agent.scene.lifeless import Lifeless
 from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
@@ -79,6 +80,8 @@ class PassageMeter:
         footprints = KeptFootprints(self._crop, calibration, self._upright, frame_size, self._background, rules)
         self._things = PassageThings(self._crop, self._objects, footprints, rules)
         self._unexplained = Unexplained()
+        self._sides = HiddenSides(self._crop, rules.person_margin)
+        self._at_most: dict[int, Patch] = {}
         self._lifeless = Lifeless(self._crop, self._background)
         self._change: list[Patch] = []
         self._bare = np.zeros(self._crop.shape, bool)
@@ -119,7 +122,7 @@ class PassageMeter:
         people, scores = people[alive][real], scores[alive][real]
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
         cycles = self._cycle_boxes(detections, pose)
-        things = self._things.standing(stays, cycles, self._bare, self._hidden, now_s)
+        things = self._things.standing(stays, cycles, self._bare, self._hidden, self._at_most, now_s)
         things += self._things.unexplained(self._change, stays, now_s)
         things = [thing for thing in things if thing.footprint.shape.intersects(self._corridor.outline)]
         if self._settled_from_s is None:
@@ -192,11 +195,14 @@ class PassageMeter:
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
         second_look = SecondLook(look_at, crop, other, pose)
         self._objects.observe(self._background, look, changed, hidden, still, now_s, second_look)
-        change = self._objects.regions(self._background.shows_thing(look) & ~hidden)
+        shown = self._background.shows_thing(look)
+        change = self._objects.regions(shown & ~hidden)
         lasting = np.zeros(crop.shape, bool)
         for region in self._unexplained.observe(change, hidden, now_s):
             region.add_to(lasting)
-        self._change = self._objects.regions_beside(lasting)
+        self._at_most = self._sides.observe(self._objects.objects, people, shown, now_s)
+        change = self._objects.regions_beside(lasting)
+        self._change = [self._sides.with_people(region) or region for region in change]
         self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
         return look, real
 

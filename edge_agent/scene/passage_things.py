@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,11 +44,20 @@ class PassageThings:
         self._rules = rules
         self._stay_regions: dict[str, tuple[Patch, float]] = {}
 
-    def standing(self, stays: Sequence[Stay], cycles: Boxes, bare: Mask, hidden: Mask, now_s: float) -> list[Thing]:
+    def standing(
+        self,
+        stays: Sequence[Stay],
+        cycles: Boxes,
+        bare: Mask,
+        hidden: Mask,
+        at_most: Mapping[int, Patch],
+        now_s: float,
+    ) -> list[Thing]:
         """The things of this frame.
 
         ``cycles`` (n, 4): boxes of cycles that are detected, in the reference view; ``bare``: pixels of the crop that
-        show the ground; ``hidden``: those that show people.
+        show the ground; ``hidden``: those that show people; ``at_most``: by the ids of things without a class what they
+        are if they go on behind people.
         """
         regions = [
             thing for thing in self._objects.objects if thing.standing or self._objects.is_doubtful(thing, now_s)
@@ -68,7 +77,8 @@ class PassageThings:
             footprint = self._footprints.of_stay(stay, box)
             if footprint is not None:
                 taken.update(thing.object_id for thing in parts)
-                sure = self._is_sure(stay, parts, hidden, now_s)
+                # What is seen of it now is in its box, whenever that came.
+                sure = self._is_sure(stay, parts, self._filling(stay, own_boxes, regions), hidden, now_s)
                 found.append(Thing(stay.box, stay.state, stay.from_s, footprint, sure, stay.stay_id))
         present = {stay.stay_id for stay in shown}
         self._stay_regions = {name: kept for name, kept in self._stay_regions.items() if name in present}
@@ -97,6 +107,11 @@ class PassageThings:
                 known_soon = known_soon and now_s - thing.since_s < self._rules.known_soon_s
                 sure = not known_soon and not self._objects.is_doubtful(thing, now_s)
                 found.append(Thing(own_boxes[thing.object_id], thing.state, thing.since_s, footprint, sure))
+            if thing.object_id in at_most:
+                footprint = self._footprints.of_region(at_most[thing.object_id])
+                if footprint is not None:
+                    box = own_boxes[thing.object_id]
+                    found.append(Thing(box, StayState.UNKNOWN, thing.since_s, footprint, sure=False))
         self._footprints.forget_others(present, {thing.object_id for thing in regions})
         return found
 
@@ -167,9 +182,11 @@ class PassageThings:
         own, _ = self._stay_regions[stay.stay_id]
         return own.count_in(bare) >= self._rules.ground_share * own.area
 
-    def _is_sure(self, stay: Stay, parts: list[StandingObject], hidden: Mask, now_s: float) -> bool:
-        doubtful = sum(thing.region.area for thing in parts if self._objects.is_doubtful(thing, now_s))
-        if 2 * doubtful > sum(thing.region.area for thing in parts if thing.standing) > 0:
+    def _is_sure(
+        self, stay: Stay, parts: list[StandingObject], inside: list[StandingObject], hidden: Mask, now_s: float
+    ) -> bool:
+        doubtful = sum(thing.region.area for thing in inside if self._objects.is_doubtful(thing, now_s))
+        if 2 * doubtful > sum(thing.region.area for thing in inside if thing.standing) > 0:
             return False
         if stay.state is StayState.OBSERVED:
             # Something like it is detected there, but the change that it made is gone: perhaps it is wheeled away.
@@ -186,22 +203,26 @@ class PassageThings:
         self, stay: Stay, own_boxes: dict[int, Box], regions: list[StandingObject]
     ) -> tuple[Box, list[StandingObject]]:
         """The best box of a stay, and the regions of change that are it: those in its box that came with it."""
-        rules = self._rules
+        came_with_it = [thing for thing in regions if stay.from_s >= thing.since_s - self._rules.same_thing_s]
         target = np.array([stay.box], np.float32)
-        box, best_iou, filled = stay.box, rules.tight_iou, 0.0
-        parts: list[StandingObject] = []
-        for thing in regions:
-            if stay.from_s < thing.since_s - rules.same_thing_s:
-                continue
-            own = np.array([own_boxes[thing.object_id]], np.float32)
-            overlap = float(iou(own, target)[0, 0])
+        box, best_iou = stay.box, self._rules.tight_iou
+        for thing in came_with_it:
+            overlap = float(iou(np.array([own_boxes[thing.object_id]], np.float32), target)[0, 0])
             if overlap >= best_iou:
                 box, best_iou = own_boxes[thing.object_id], overlap
+        return box, self._filling(stay, own_boxes, came_with_it)
+
+    def _filling(self, stay: Stay, own_boxes: dict[int, Box], regions: list[StandingObject]) -> list[StandingObject]:
+        """The regions of change in a stay's box, if together they fill it."""
+        target, filled = np.array([stay.box], np.float32), 0.0
+        inside: list[StandingObject] = []
+        for thing in regions:
+            own = np.array([own_boxes[thing.object_id]], np.float32)
             shared, whole = float(intersections(own, target)[0, 0]), max(float(areas(own)[0]), 1.0)
-            if shared >= rules.same_thing_share * whole:
-                parts.append(thing)
+            if shared >= self._rules.same_thing_share * whole:
+                inside.append(thing)
                 filled += shared
-        return box, parts if filled >= rules.filled_share * float(areas(target)[0]) else []
+        return inside if filled >= self._rules.filled_share * float(areas(target)[0]) else []
 
 
 def _boxes(boxes: Iterable[Box]) -> Boxes:

@@ -187,6 +187,17 @@ def test_a_bicycle_that_has_just_come_to_rest_is_in_doubt_until_it_stands() -> N
     assert doubtful.at_most_m == pytest.approx(4.0, abs=0.01)
 
 
+def test_a_bicycle_is_in_doubt_while_what_fills_its_box_is_moved_though_it_is_still_detected() -> None:
+    deck, watch = Deck(), Watch()
+    whole, half = cuboid(1.2, 9.0, 1.7, 0.4, 1.0), cuboid(1.2, 9.0, 0.8, 0.4, 1.0)
+    bicycle = (stay_of(whole, "bicycle", ClassGroup.CYCLE),)
+    watch.show(deck.picture(), 12, stays=bicycle)
+    assert width(watch.show(deck.picture((whole, (40, 90, 190))), 8, stays=bicycle)) < 2.5
+    moved = watch.show(deck.picture((half, (40, 90, 190))), 1, stays=bicycle)
+    assert moved.clear_width.width_m is None
+    assert moved.at_most_m == pytest.approx(4.0, abs=0.01)
+
+
 def test_while_the_camera_cannot_see_nothing_is_measured_and_nothing_forgotten() -> None:
     deck, watch = Deck(), Watch()
     watch.show(deck.picture(), 6)
