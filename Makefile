@@ -121,6 +121,10 @@ bench-width: $(VENV)/.dev  ## What one clear width costs, beside a raster
 soak: $(VENV)/.dev  ## Eight hours of media time and a thousand reconnections (minutes)
 	CLEARWAY_FAULTS=long $(BIN)/python -m pytest -s tests/soak
 
+.PHONY: bench-recipe
+bench-recipe: .venv-benchmarks/.done  ## Score the common recipe, a tracker and time in a polygon (SUITE=tests/suites/demo.yaml)
+	@PYTHONPATH=.:protos .venv-benchmarks/bin/python tests/benchmarks/baseline_recipe.py $(or $(SUITE),tests/suites/demo.yaml)
+
 .PHONY: bench-bridges
 bench-bridges: $(VENV)/.dev  ## Score the agent on made footbridges that nobody tuned on (SEEDS=0-23, VIEW=along|beside|cut, minutes)
 	@PYTHONPATH=.:protos $(BIN)/python -m tests.made_bridges $(or $(SEEDS),0-23) $(VIEW)
