@@ -4,9 +4,7 @@ Detector at 5 frames a second, ByteTrack, a polygon zone, and the time in the zo
 examples of zone dwell do (supervision's "time in zone" among them). It uses the agent's own detector and reads the same
 suites, so that only the recipe differs. Its needs are pinned in requirements/benchmarks.txt:
 
-    python3 -m venv .venv-benchmarks --without-pip
-    python3 -m pip --python .venv-benchmarks/bin/python install --require-hashes -r requirements/benchmarks.txt
-    PYTHONPATH=.:protos .venv-benchmarks/bin/python tests/benchmarks/baseline_recipe.py tests/suites/demo.yaml
+    make bench-recipe SUITE=tests/suites/demo.yaml
 """
 
 from __future__ import annotations
