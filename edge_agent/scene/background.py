@@ -37,7 +37,17 @@ class BackgroundRules:
     noise_pairs: int = 9
     """Noise is the median of so many pairs of pictures: when the light changes in one it is no noise."""
     thing_colour: float = 0.20
-    """Colour difference that no shadow makes: skylight turns a shadow blue by up to 0.15."""
+    """Colour difference that no shadow makes: skylight turns a shadow blue by up to 0.15,"""
+    shade_colour: float = 0.2
+    """by no more than this share of how much it darkens, which is a third in a half shadow: a change of colour alone,
+    beyond the noise, is no shadow,"""
+    faint_colour: float = 0.6
+    """where it is seen so faintly, as a share of ``same_colour``, in the mean of a window of ``rough_window_px``,"""
+    coloured_core_px: int = 17
+    """and holds a disc of this size: colours bleed by some pixels, and stray in blocks of 16 in compression."""
+    steady_light: float = 0.8
+    """Share of the crop that must be as bright as the background for so faint a colour to be believed: where lamps go
+    on and off a shadow may be as bright as the ground was."""
     brightest_light: float = 0.45
     """Brightening that sun coming through still explains, beyond what the whole picture did."""
     deepest_shadow: float = -0.95
@@ -114,6 +124,7 @@ class Background:
         self.settled: Look = np.zeros((*shape, 3), np.float32)
         self.settled_since_s = np.full(shape, np.inf)
         self._sightings = np.zeros(shape, np.int32)
+        self._steady = False
         self._noise: deque[NDArray[np.float32]] = deque(maxlen=rules.noise_pairs)
         self._last: Look | None = None
         self._noise_levels = np.zeros(2, np.float32)
@@ -184,6 +195,10 @@ class Background:
         cv2.accumulateWeighted(look, self.settled, self.rules.settle_weight, stays.view(np.uint8))
         self._sightings += stays
         self._sightings[fresh] = 1
+        known = np.flatnonzero(self.known)[::LIGHT_SAMPLE]
+        change = self.settled.reshape(-1, 3)[known, 0] - self.background.reshape(-1, 3)[known, 0]
+        same = np.count_nonzero(np.abs(change) < self.rules.same_brightness)
+        self._steady = bool(same >= self.rules.steady_light * len(known))
 
     def has_settled(self, now_s: float) -> Mask:
         """Pixels whose look has kept for long enough."""
@@ -233,11 +248,14 @@ class Background:
     def shows_thing(self, look: Look | None = None) -> Mask:
         """Pixels at which a look, else what has settled, is no background in any light."""
         rules = self.rules
-        brightness, red, blue = cv2.split((self.settled if look is None else look) - self.background)
+        shown = self.settled if look is None else look
+        brightness, red, blue = cv2.split(shown - self.background)
         thing = (red * red + blue * blue > rules.thing_colour**2) | (brightness > rules.brightest_light)
         thing |= brightness < rules.deepest_shadow
         size = (rules.rough_window_px, rules.rough_window_px)
         mean = cv2.blur(brightness, size)
+        if self._steady:
+            thing |= self._is_coloured(shown, red, blue, mean)
         variance = cv2.blur(brightness * brightness, size) - mean * mean
         ground = np.ascontiguousarray(self.background[:, :, 0])
         ground_mean = cv2.blur(ground, size)
@@ -251,8 +269,28 @@ class Background:
         thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
         lines = cv2.morphologyEx(brightness, cv2.MORPH_BLACKHAT, disc)
         thing |= (lines > rules.thin_dark) & (brightness < -rules.thin_dark) & ~shade
-        shown: Mask = thing & self.known
-        return shown
+        changed: Mask = thing & self.known
+        return changed
+
+    def _is_coloured(
+        self, look: Look, red: NDArray[np.float32], blue: NDArray[np.float32], brightness: NDArray[np.float32]
+    ) -> Mask:
+        """Pixels whose colour has changed by more than light of this change of brightness can change it."""
+        rules = self.rules
+        size = (rules.rough_window_px, rules.rough_window_px)
+        _, noise = self._same(look)
+        least = np.minimum(rules.faint_colour * noise + rules.shade_colour * np.abs(brightness), rules.thing_colour)
+        means = cv2.magnitude(cv2.blur(red, size), cv2.blur(blue, size))
+        coloured = ((means > least) & (cv2.magnitude(red, blue) > least)).view(np.uint8)
+        small, large = (
+            cv2.morphologyEx(coloured, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+            for side in (rules.rough_core_px, rules.coloured_core_px)
+        )
+        labels = cv2.connectedComponents(small)[1]
+        kept = np.bincount(labels[large > 0], minlength=int(labels.max()) + 1) > 0
+        kept[0] = False
+        core: Mask = kept[labels]
+        return core
 
     def _is_even_shade(self, brightness: NDArray[np.float32]) -> Mask:
         """Thin regions that have darkened alike all over but for their border: the shadow of a post or of a rail.

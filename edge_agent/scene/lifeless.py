@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +20,9 @@ class LifelessRules:
     still_s: float = 5.0
     """Nobody looks the same to the pixel for so long, however patiently he waits;"""
     same_share: float = 0.95
-    """the same is this share of the pixels of his box, to the noise of the camera."""
+    """the same is this share of the pixels of his box, to the noise of the camera,"""
+    grain_px: int = 5
+    """in the mean of so many pixels each way: noise is stronger in strong colours and in the dark."""
     score: float = 0.5
     """From this score on it is believed that somebody is there: far away, people are too small to be seen to move."""
     same_iou: float = 0.6
@@ -67,6 +70,7 @@ class Lifeless:
 
     def observe(self, look: Look, people: Boxes, scores: NDArray[np.float32], now_s: float) -> None:
         """Take in a frame: its look and everybody who is detected in it."""
+        look = np.asarray(cv2.blur(look, (self._rules.grain_px, self._rules.grain_px)), np.float32)
         for place in self._places:
             alike = self._background.alike(look[place.part], place.look)
             place.same_now = float(alike.mean()) >= self._rules.same_share

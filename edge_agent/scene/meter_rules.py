@@ -19,7 +19,8 @@ class MeterRules:
     """Least share of a person's box, beside those of others, that must not show the bare ground: where people are it is
     0.35 to 0.8, and a detector that sees somebody in stairs and shadows sees them there for minutes."""
     not_person_iou: float = 0.5
-    """A person detected where a cycle is detected, or stands, with this overlap is the cycle seen amiss,"""
+    """A person detected where a thing of another class is detected with this overlap, and no lower score, is that thing
+    seen amiss; of a cycle that is detected, or stands, also"""
     not_person_score: float = 0.2
     """unless it scores more than the cycle's score divided by this."""
     same_thing_share: float = 0.8

@@ -117,8 +117,9 @@ class PassageMeter:
             return Passage(ClearWidth(None, None, now_s))
         people, scores = people_boxes(detections, stays, pose, self._rules)
         alive = ~self._lifeless.among(people, scores)
-        look, real = self._look(frame, pose, people[alive], look_at, now_s)
-        self._lifeless.observe(look, people, scores, now_s)
+        look, real, second_look = self._look(frame, pose, people[alive], look_at, now_s)
+        seen, seen_scores = np.concatenate([people, second_look.seen]), np.concatenate([scores, second_look.scores])
+        self._lifeless.observe(look, seen, seen_scores, now_s)
         people, scores = people[alive][real], scores[alive][real]
         standing, density = self._people.observe(self._feet(people[scores >= self._rules.person_score]), now_s)
         cycles = self._cycle_boxes(detections, pose)
@@ -171,8 +172,8 @@ class PassageMeter:
         people: NDArray[np.float32],
         look_at: LookAt,
         now_s: float,
-    ) -> tuple[Look, NDArray[np.bool_]]:
-        """Take in a frame: its look, and which of the ``people`` boxes, (n, 4), are believed."""
+    ) -> tuple[Look, NDArray[np.bool_], SecondLook]:
+        """Take in a frame: its look, which of the ``people`` boxes, (n, 4), are believed, and its second looks."""
         crop, held = self._crop, self._objects.held()
         elapsed_s = 0.0 if self._last_s is None else max(now_s - self._last_s, 0.0)
         self._last_s = now_s
@@ -193,7 +194,7 @@ class PassageMeter:
         changed = self._background.shows_thing()
         still = self._still(people, look)
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
-        second_look = SecondLook(look_at, crop, other, pose)
+        second_look = SecondLook(look_at, crop, other, pose, self._lifeless)
         self._objects.observe(self._background, look, changed, hidden, still, now_s, second_look)
         shown = self._background.shows_thing(look)
         change = self._objects.regions(shown & ~hidden)
@@ -204,7 +205,7 @@ class PassageMeter:
         change = self._objects.regions_beside(lasting)
         self._change = [self._sides.with_people(region) or region for region in change]
         self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
-        return look, real
+        return look, real, second_look
 
     def _still(self, people: NDArray[np.float32], look: Look) -> NDArray[np.bool_]:
         """Where people are who look as in the frames in which nobody was found there: who stands, but no passer-by."""

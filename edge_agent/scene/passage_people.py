@@ -22,18 +22,17 @@ def people_boxes(
     boxes = pose.boxes_to_reference(detections.boxes)
     is_person = (groups == ClassGroup.PERSON.value) & (detections.scores >= rules.hiding_score)
     people, scores = boxes[is_person], detections.scores[is_person]
-    is_cycle = groups == ClassGroup.CYCLE.value
-    rivals = [boxes[is_cycle]]
-    rival_scores = [detections.scores[is_cycle]]
+    is_thing = groups != ClassGroup.PERSON.value
+    rivals, rival_scores = [boxes[is_thing]], [detections.scores[is_thing]]
+    needed = [np.where(groups[is_thing] == ClassGroup.CYCLE.value, rules.not_person_score, 1.0)]
     for stay in stays:
         if stay.standing and stay.class_group is ClassGroup.CYCLE and stay.state is not StayState.ABSENT:
             rivals.append(np.array([stay.box], np.float32))
             rival_scores.append(np.array([stay.score], np.float32))
-    cycles, cycle_scores = np.concatenate(rivals), np.concatenate(rival_scores)
-    if len(people) and len(cycles):
-        same = (iou(people, cycles) >= rules.not_person_iou) & (
-            scores[:, None] * rules.not_person_score <= cycle_scores[None, :]
-        )
+            needed.append(np.array([rules.not_person_score]))
+    things, thing_scores, shares = np.concatenate(rivals), np.concatenate(rival_scores), np.concatenate(needed)
+    if len(people) and len(things):
+        same = (iou(people, things) >= rules.not_person_iou) & (scores[:, None] * shares <= thing_scores[None, :])
         real = ~same.any(axis=1)
         people, scores = people[real], scores[real]
     return np.asarray(people, np.float32).reshape(-1, 4), np.asarray(scores, np.float32)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup, Detections
+from edge_agent.scene.boxes import Boxes
+from edge_agent.scene.lifeless import Lifeless
 from edge_agent.scene.patch import Mask, Patch
 from edge_agent.scene.pose import Pose
 from edge_agent.scene.stay import Box
@@ -43,7 +45,8 @@ SECOND_LOOK_RULES = SecondLookRules()
 class SecondLook:
     """The second looks at one frame, which lies in ``pose`` against the reference view.
 
-    ``changed``: pixels of the crop that do not show the background in the light it had.
+    ``changed``: pixels of the crop that do not show the background in the light it had; ``lifeless`` knows boxes that
+    hold nobody.
     """
 
     def __init__(
@@ -52,14 +55,19 @@ class SecondLook:
         crop: ZoneCrop,
         changed: Mask,
         pose: Pose,
+        lifeless: Lifeless,
         rules: SecondLookRules = SECOND_LOOK_RULES,
     ) -> None:
         self._look_at = look_at
         self._crop = crop
         self._changed = changed
         self._pose = pose
+        self._lifeless = lifeless
         self._rules = rules
         self._people: list[CropBox] = []
+        self.seen: Boxes = np.zeros((0, 4), np.float32)
+        """(n, 4): everybody who was detected, in the reference view."""
+        self.scores = np.zeros(0, np.float32)
 
     def person_at(self, region: Patch) -> CropBox | None:
         """Where the person is of whom a region is a part; None if it is nobody's."""
@@ -71,8 +79,11 @@ class SecondLook:
             group is ClassGroup.PERSON and score >= self._rules.score
             for score, group in zip(found.scores, found.groups, strict=True)
         ]
-        boxes = self._pose.boxes_to_reference(found.keep(np.array(likely, bool)).boxes)
-        people = [self._in_crop(box) for box in boxes]
+        found = found.keep(np.array(likely, bool))
+        boxes = self._pose.boxes_to_reference(found.boxes)
+        self.seen = np.concatenate([self.seen, boxes])
+        self.scores = np.concatenate([self.scores, found.scores])
+        people = [self._in_crop(box) for box in boxes[~self._lifeless.among(boxes, found.scores)]]
         person = self._whose(region, people)
         if person is not None:
             self._people.append(person)

@@ -20,7 +20,7 @@ class ObjectRules:
     place_s: float = 1.0
     """if the region as a whole has kept its place for so long, and in two frames at least: the middle of a plain cart
     looks the same while it is pushed along."""
-    still_share: float = 0.5
+    still_share: float = 0.7
     """A region is a slice of something that moves when its look has kept on less than this share of the change that it
     is a part of,"""
     patience_s: float = 6.0

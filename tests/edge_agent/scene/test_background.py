@@ -102,6 +102,45 @@ def test_a_thing_still_shows_when_the_light_changes() -> None:
     assert scene.things[inside(CRATE[0])].mean() > 0.9
 
 
+def tinted(picture: np.ndarray, where: np.ndarray, blue: float, red: float) -> np.ndarray:
+    """A picture of which a part has another colour and, in the mean of its logarithms, the same brightness."""
+    gains = np.exp(np.array([blue, 0.0, red]) - (blue + red) / 3)
+    return np.where(where[:, :, None], np.clip(picture * gains, 0, 255), picture).astype(np.uint8)
+
+
+def test_a_thing_as_bright_as_the_ground_shows_by_its_colour_alone() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    thing = silhouette(CRATE[0])
+    for _ in range(6):
+        scene.show(tinted(deck.picture(), thing, -0.09, 0.03), 0.5)
+    assert scene.things[inside(CRATE[0])].mean() > 0.9
+    assert (
+        scene.things[~cv2.dilate(thing.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)[WINDOW]].mean() < 2e-3
+    )
+
+
+@pytest.mark.parametrize("depth", [0.45, 0.65])
+def test_a_shadow_that_the_sky_turns_blue_is_no_thing(depth: float) -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    shaded = silhouette(np.array([(x, y, 0.0) for x, y in SHADE]))
+    blue = -0.15 * float(np.log(depth))
+    for _ in range(6):
+        scene.show(tinted(deck.picture(shadows=(SHADE,), shadow_depth=depth), shaded, blue, -blue / 2), 0.5)
+    assert scene.things.mean() < 2e-3
+
+
+def test_the_border_of_a_colour_that_bleeds_in_compression_is_no_part_of_a_thing() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    thing = silhouette(CRATE[0]).astype(np.uint8)
+    border = cv2.dilate(thing, np.ones((9, 9), np.uint8)) > thing
+    for _ in range(6):
+        scene.show(tinted(deck.picture(), border, -0.09, 0.03), 0.5)
+    assert scene.things.mean() < 2e-3
+
+
 def test_a_shadow_becomes_background_within_minutes() -> None:
     deck, scene = Deck(), Scene()
     scene.show(deck.picture(), 10)

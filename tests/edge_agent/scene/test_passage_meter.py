@@ -98,12 +98,12 @@ def test_people_are_never_obstacles_whether_they_walk_or_stand() -> None:
 
 def test_somebody_whom_only_a_second_look_finds_is_no_obstacle_and_leaves_the_width_known() -> None:
     deck, watch = Deck(), Watch()
-    waiting = person(1.0, 9.0)
     watch.show(deck.picture(), 6)
-    widths = [
-        watch.show(deck.picture((waiting, (60, 40, 160))), 1, look_at=lambda _: detected(waiting, score=0.3))
-        for _ in range(20)
-    ]
+    widths = []
+    for second in range(20):
+        waiting = person(1.0 + 0.05 * (second % 3), 9.0)
+        closer = detected(person(1.05, 9.0), score=0.3)
+        widths.append(watch.show(deck.picture((waiting, (60, 40, 160))), 1, look_at=lambda _, it=closer: it))
     assert all(passage.clear_width.width_m in (None, pytest.approx(4.0, abs=0.01)) for passage in widths)
     assert sum(passage.clear_width.width_m is None for passage in widths) <= 1
 

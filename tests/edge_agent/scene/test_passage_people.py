@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scene.meter_rules import METER_RULES
-from edge_agent.scene.passage_people import are_changed, covered_by
+from edge_agent.scene.passage_people import are_changed, covered_by, people_boxes
+from edge_agent.scene.pose import Pose
 from edge_agent.scene.zone_crop import ZoneCrop
 
 SHAPE = (120, 160)
@@ -49,3 +51,20 @@ def test_who_is_outside_the_crop_is_believed_and_hides_nothing_of_it() -> None:
 
 def test_nobody_is_nobody() -> None:
     assert believed(changed=ALL) == []
+
+
+def seen(person_score: float, thing_score: float, thing: tuple[float, float, float, float] = WALKER) -> int:
+    """How many people there are where a person and a suitcase are detected."""
+    detections = Detections(
+        np.array([WALKER, thing], np.float32),
+        np.array([person_score, thing_score], np.float32),
+        ("person", "suitcase"),
+        (ClassGroup.PERSON, ClassGroup.OBJECT),
+    )
+    return len(people_boxes(detections, (), Pose.shifted((0.0, 0.0)), METER_RULES)[0])
+
+
+def test_a_person_who_is_sooner_a_suitcase_is_one() -> None:
+    assert seen(0.25, 0.5) == 0
+    assert seen(0.5, 0.25) == 1
+    assert seen(0.25, 0.5, thing=(76.0, 60.0, 96.0, 90.0)) == 1

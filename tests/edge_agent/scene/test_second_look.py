@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edge_agent.detection.detections import ClassGroup, Detections
+from edge_agent.scene.background import Background
+from edge_agent.scene.lifeless import Lifeless
 from edge_agent.scene.patch import Patch
 from edge_agent.scene.pose import Pose
 from edge_agent.scene.second_look import SecondLook
@@ -26,6 +28,7 @@ def look(
     group: ClassGroup = ClassGroup.PERSON,
     score: float = 0.3,
     shift_px: tuple[float, float] = (0.0, 0.0),
+    lifeless: Lifeless | None = None,
 ) -> tuple[SecondLook, list[tuple[float, float, float, float]]]:
     """A second look that finds one box of the frame, and where it was asked to look."""
     asked: list[tuple[float, float, float, float]] = []
@@ -34,7 +37,8 @@ def look(
         asked.append(place)
         return Detections(np.array([box], np.float32), np.array([score], np.float32), (group.value,), (group,))
 
-    return SecondLook(look_at, CROP, changed, Pose.shifted(shift_px)), asked
+    known = Lifeless(CROP, Background(SHAPE)) if lifeless is None else lifeless
+    return SecondLook(look_at, CROP, changed, Pose.shifted(shift_px), known), asked
 
 
 PERSON = (100 + 2 * 56.0, 50 + 2 * 18.0, 100 + 2 * 84.0, 50 + 2 * 82.0)
@@ -69,3 +73,13 @@ def test_a_view_that_moved_is_looked_at_where_the_change_is_now() -> None:
     second, asked = look(tuple(side + 6.0 for side in PERSON), shift_px=(6.0, 6.0))  # type: ignore[arg-type]
     assert second.person_at(CHEST) == (56, 18, 84, 82)
     assert asked == [(226.0, 136.0, 266.0, 168.0)]
+
+
+def test_who_looks_the_same_to_the_pixel_for_seconds_is_a_thing_taken_for_a_person() -> None:
+    lifeless = Lifeless(CROP, Background(SHAPE))
+    picture = np.full((*SHAPE, 3), 4.0, np.float32)
+    for now_s in range(7):
+        second, _ = look(PERSON, lifeless=lifeless)
+        assert (second.person_at(CHEST) is None) == (now_s > 5)
+        lifeless.observe(picture, second.seen, second.scores, float(now_s))
+    assert look(PERSON, lifeless=lifeless, score=0.6)[0].person_at(CHEST) is not None
