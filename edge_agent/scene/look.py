@@ -18,8 +18,11 @@ WIDTH = 160
 BLOCKS = (8, 5)
 """Blocks across and down: large enough to hold some structure, small enough that a lorry fills a few."""
 SCENE = (16, 9)
+"""Pixels of the coarsest picture, across and down: it tells one place from another and shows no detail."""
 _STRONGEST = 0.1
+"""Share of the picture's pixels, those of the steepest edges, by which sharpness is measured."""
 _FAINT = 4.0
+"""Slope, in grey levels, that is added to theirs: without it a picture that has no edges would count as sharp."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

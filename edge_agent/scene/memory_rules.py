@@ -75,7 +75,7 @@ class MemoryRules:
     reliable_misses: int = 3
     """Misses in a row that mean something of a thing that is detected reliably."""
     part_appearance: float = 0.75
-    """The same of its upper part alone, which shows less: look-alikes are more."""
+    """Least similarity at which its upper part alone keeps a thing: a part shows less, and look-alikes are more."""
     renewing_appearance: float = 0.75
     """Similarity from which a new picture of a thing may replace the remembered one: it can't be of a departure."""
     relit_s: float = 8.0

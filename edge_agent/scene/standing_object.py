@@ -56,6 +56,8 @@ class ObjectRules:
     """So many looks on end that show nobody where one was seen take the person back: detectors miss a still one."""
     gone_share: float = 0.35
     """A thing is gone when less than this share of it has not been seen to be ground again."""
+    whole_share: float = 0.9
+    """A thing of which less than this share is left has lost a part: what remains is measured anew."""
     hidden_share: float = 0.5
     """A thing is occluded when more than this share of it is hidden, or shows neither it nor the ground."""
     like_share: float = 0.3
@@ -88,6 +90,8 @@ class ObjectRules:
     put down, but nearer to the camera."""
     margin_px: int = 4
     """The background learns nothing so near to a thing: its blurred border is neither."""
+    beside_px: int = 20
+    """What is nearer than this to a thing may be another part of it."""
     most_objects: int = 60
     """More regions than this are no things but a scene out of hand: the smallest are dropped."""
 

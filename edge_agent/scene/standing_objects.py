@@ -198,7 +198,7 @@ class StandingObjects:
             thing.state = StayState.OCCLUDED
         else:
             thing.state, thing.last_observed_s = StayState.OBSERVED, now_s
-        if left < 0.9 * thing.region.area:
+        if left < self.rules.whole_share * thing.region.area:
             region = thing.region.kept(remaining)
             dy, dx = region.y - thing.region.y, region.x - thing.region.x
             height, width = region.mask.shape
@@ -366,7 +366,7 @@ class StandingObjects:
     def _is_alone(self, thing: StandingObject) -> bool:
         """True if nothing else is near that it might be a part of."""
         x1, y1, x2, y2 = thing.region.box
-        reach = 5 * self.rules.margin_px
+        reach = self.rules.beside_px
         others = [other.region.box for other in self.objects if other is not thing]
         return not any(
             left < x2 + reach and x1 - reach < right and top < y2 + reach and y1 - reach < bottom
