@@ -74,8 +74,8 @@ class PassageMeter:
         self._crop = ZoneCrop.around(zone.polygon, calibration, self._upright, frame_size)
         self._background = Background(self._crop.shape)
         self._sway = Sway(self._crop.shape)
-        railing = Railing(self._corridor, self._upright, self._crop)
-        self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px, railing)
+        self._railing = Railing(self._corridor, self._upright, self._crop)
+        self._objects = StandingObjects(self._crop.ground, self._crop.watched, self._crop.least_area_px, self._railing)
         self._people = StandingPeople(self._corridor.outline)
         footprints = KeptFootprints(self._crop, calibration, self._upright, frame_size, self._background, rules)
         self._things = PassageThings(self._crop, self._objects, footprints, rules)
@@ -116,6 +116,8 @@ class PassageMeter:
         if pose is None:
             return Passage(ClearWidth(None, None, now_s))
         people, scores = people_boxes(detections, stays, pose, self._rules)
+        sure = scores >= self._rules.person_score
+        people[sure] = self._railing.whole(people[sure], self._objects.rails)
         alive = ~self._lifeless.among(people, scores)
         look, real, second_look = self._look(frame, pose, people[alive], look_at, now_s)
         seen, seen_scores = np.concatenate([people, second_look.seen]), np.concatenate([scores, second_look.scores])

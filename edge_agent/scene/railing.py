@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import MultiLineString, Point
 
+from edge_agent.scene.boxes import Boxes
 from edge_agent.scene.clear_width import Corridor
 from edge_agent.scene.patch import Mask
 from edge_agent.scene.upright import Array, Upright
@@ -31,8 +32,13 @@ class RailingRules:
     seen: float = 0.6
     """Share of a wall's length along which its handrail must be seen: before some ground it has no contrast."""
 
+    person_m: float = 1.75
+    """How tall somebody is of whom it hides the feet."""
+
 
 RULES = RailingRules()
+_NEAR_PX = 4
+"""What ends so near to a rail's pixels ends at it."""
 _POINTS = 80
 """Points along a wall at which its handrail is looked for."""
 _BLUR = np.ones((3, 3), np.uint8)
@@ -46,6 +52,8 @@ class Railing:
 
     def __init__(self, corridor: Corridor, upright: Upright, crop: ZoneCrop, rules: RailingRules = RULES) -> None:
         self._rules = rules
+        self._upright = upright
+        self._crop = crop
         self._shape = crop.shape
         self._walls: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
         heights = np.arange(rules.handrail_m, rules.top_m + 1e-9, rules.step_m)
@@ -81,6 +89,21 @@ class Railing:
             if (on.sum(axis=1) >= rules.seen * np.maximum(inside.sum(axis=1), _POINTS / 2)).any():
                 cv2.fillPoly(before, [ring], 1)
         return (parts & before) > 0 if before.any() else None
+
+    def whole(self, people: Boxes, parts: Mask | None) -> Boxes:
+        """Boxes of people (n, 4), those that end at its pixels ``parts`` drawn down to the feet of somebody of usual
+        height: a detector boxes whom a railing cuts down to the railing."""
+        if parts is None or not len(people):
+            return people
+        tops = np.column_stack([(people[:, 0] + people[:, 2]) / 2, people[:, 1], np.ones(len(people))])
+        ground = tops @ np.linalg.inv(self._upright.plane(self._rules.person_m)).T
+        feet = self._upright.to_pixels(np.column_stack([ground[:, :2] / ground[:, 2:], np.zeros(len(people))]))[:, 1]
+        whole = people.copy()
+        for row, box in enumerate(people):
+            rows, columns = self._crop.part(box)
+            if np.isfinite(feet[row]) and parts[max(rows.stop - _NEAR_PX, 0) : rows.stop + _NEAR_PX, columns].any():
+                whole[row, 3] = max(float(box[3]), float(feet[row]))
+        return whole
 
 
 def _seen_from_outside(corridor: Corridor, camera_m: Array) -> list[tuple[Array, Array]]:

@@ -40,7 +40,7 @@ class StandingObjects:
         self._pixels = SeenPixels(watched.shape, rules)
         self._last_s: float | None = None
         self._railing = railing
-        self._rails: Mask | None = None
+        self.rails: Mask | None = None
         self._rails_s = -np.inf
         self._close = self._gap(ground, rules.close_share)
         self._post = self._gap(ground, rules.post_share)
@@ -83,7 +83,7 @@ class StandingObjects:
         self._last_s = now_s
         self._pixels.observe(background, look, hidden, still, now_s, elapsed_s)
         if self._railing is not None and now_s - self._rails_s >= self.rules.check_s:
-            self._rails = self._railing.among(np.ascontiguousarray(background.background[:, :, 0]), self._post)
+            self.rails = self._railing.among(np.ascontiguousarray(background.background[:, :, 0]), self._post)
             self._rails_s = now_s
         kept = background.has_kept(now_s)
         for thing in self.objects:
@@ -154,9 +154,9 @@ class StandingObjects:
         plain &= ~background.alike(thing.look, background.background[part], self.rules.like_slack)
         plain = cv2.morphologyEx(plain.view(np.uint8), cv2.MORPH_OPEN, _SPECK) > 0
         told = mask
-        if self._rails is not None:
+        if self.rails is not None:
             # A railing before a thing looks the same with and without it.
-            told = mask & ~(self._rails[part] & background.alike(thing.look, background.background[part]))
+            told = mask & ~(self.rails[part] & background.alike(thing.look, background.background[part]))
         whole = thing.region.area / max(int(np.count_nonzero(told)), 1)
         bare |= plain & seen
         remaining = mask & ~(bare & told)
@@ -298,8 +298,8 @@ class StandingObjects:
 
     def _closed(self, shown: Mask) -> NDArray[np.uint8]:
         closed = self._filled(shown)
-        if self._rails is not None:
-            closed |= cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._post) & self._rails
+        if self.rails is not None:
+            closed |= cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._post) & self.rails
         return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
 
     def _filled(self, shown: Mask) -> NDArray[np.uint8]:
@@ -307,7 +307,7 @@ class StandingObjects:
 
     def _regions(self, shown: Mask) -> list[Patch]:
         contours, _ = cv2.findContours(self._closed(shown), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        filled = self._filled(shown) > 0 if self._rails is not None else None
+        filled = self._filled(shown) > 0 if self.rails is not None else None
         regions = []
         for contour in contours:
             x, y, width, height = cv2.boundingRect(contour)

@@ -18,7 +18,17 @@ from edge_agent.scene.railing import Railing
 from edge_agent.scene.stay import Box
 from edge_agent.scene.upright import Upright
 from edge_agent.scene.zone_crop import ZoneCrop
-from tests.edge_agent.scene.made_deck import SIZE, ZONE, Deck, calibration, cuboid, on_ground
+from tests.edge_agent.scene.made_deck import (
+    SIZE,
+    ZONE,
+    Deck,
+    calibration,
+    cuboid,
+    detected,
+    on_ground,
+    person,
+    project,
+)
 from tests.edge_agent.scene.watched_deck import Watch, width
 
 ACROSS_M = ((0.0, 6.0), (4.0, 6.0), (4.0, 12.0), (0.0, 12.0))
@@ -87,6 +97,18 @@ def test_a_railing_is_known_by_the_handrail_along_its_wall(name: str) -> None:
     found = rails_of(*RAILINGS[name])
     assert found is not None
     assert 0.03 < found.mean() < 0.5
+
+
+def test_somebody_whose_feet_a_railing_hides_is_somebody_down_to_his_feet() -> None:
+    railing, watch, deck = RAILINGS["balusters"], Watch(meter=PassageMeter(ACROSS, calibration(), SIZE)), Deck()
+    watch.show(deck.picture(*railing), 8)
+    body = person(2.0, 6.7)
+    seen = detected(body)
+    seen.boxes[0, 3] = project(np.array([2.0, 5.9, 1.0]))[1]
+    for _ in range(12):
+        passage = watch.show(deck.picture(*railing, (body, (40, 60, 160))), 1, seen)
+    assert passage.obstacles == ()
+    assert width(passage) == pytest.approx(6.0, abs=0.02)
 
 
 def test_thin_things_that_stand_about_are_no_railing() -> None:
