@@ -45,6 +45,8 @@ class BackgroundRules:
     """where it is seen so faintly, as a share of ``same_colour``, in the mean of a window of ``rough_window_px``,"""
     coloured_core_px: int = 17
     """and holds a disc of this size: colours bleed by some pixels, and stray in blocks of 16 in compression."""
+    bled_share: float = 0.25
+    """Not if this share of the region is a thing by other signs: its colour has bled or is reflected by the ground."""
     steady_light: float = 0.8
     """Share of the crop that must be as bright as the background for so faint a colour to be believed: where lamps go
     on and off a shadow may be as bright as the ground was."""
@@ -254,8 +256,6 @@ class Background:
         thing |= brightness < rules.deepest_shadow
         size = (rules.rough_window_px, rules.rough_window_px)
         mean = cv2.blur(brightness, size)
-        if self._steady:
-            thing |= self._is_coloured(shown, red, blue, mean)
         variance = cv2.blur(brightness * brightness, size) - mean * mean
         ground = np.ascontiguousarray(self.background[:, :, 0])
         ground_mean = cv2.blur(ground, size)
@@ -269,13 +269,23 @@ class Background:
         thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
         lines = cv2.morphologyEx(brightness, cv2.MORPH_BLACKHAT, disc)
         thing |= (lines > rules.thin_dark) & (brightness < -rules.thin_dark) & ~shade
+        if self._steady:
+            thing |= self._is_coloured(shown, red, blue, mean, thing)
         changed: Mask = thing & self.known
         return changed
 
     def _is_coloured(
-        self, look: Look, red: NDArray[np.float32], blue: NDArray[np.float32], brightness: NDArray[np.float32]
+        self,
+        look: Look,
+        red: NDArray[np.float32],
+        blue: NDArray[np.float32],
+        brightness: NDArray[np.float32],
+        thing: Mask,
     ) -> Mask:
-        """Pixels whose colour has changed by more than light of this change of brightness can change it."""
+        """Regions whose colour has changed by more than light of this change of brightness can change it.
+
+        Beside a ``thing`` that shows anyway it is the thing's own colour, bled or reflected by the ground.
+        """
         rules = self.rules
         size = (rules.rough_window_px, rules.rough_window_px)
         _, noise = self._same(look)
@@ -287,7 +297,11 @@ class Background:
             for side in (rules.rough_core_px, rules.coloured_core_px)
         )
         labels = cv2.connectedComponents(small)[1]
-        kept = np.bincount(labels[large > 0], minlength=int(labels.max()) + 1) > 0
+        cores, things, sizes = (
+            np.bincount(labels[where], minlength=int(labels.max()) + 1)
+            for where in (large > 0, thing, np.ones_like(thing))
+        )
+        kept = (cores > 0) & (things < rules.bled_share * sizes)
         kept[0] = False
         core: Mask = kept[labels]
         return core

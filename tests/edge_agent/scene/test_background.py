@@ -141,6 +141,17 @@ def test_the_border_of_a_colour_that_bleeds_in_compression_is_no_part_of_a_thing
     assert scene.things.mean() < 2e-3
 
 
+def test_the_colour_that_a_thing_throws_on_the_ground_is_no_part_of_it() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    thing = silhouette(CRATE[0]).astype(np.uint8)
+    glow = cv2.dilate(thing, np.ones((27, 27), np.uint8)) > thing
+    for _ in range(6):
+        scene.show(tinted(deck.picture(CRATE), glow, -0.09, 0.03), 0.5)
+    assert scene.things[inside(CRATE[0])].mean() > 0.9
+    assert scene.things[(glow & (cv2.dilate(thing, np.ones((5, 5), np.uint8)) == 0))[WINDOW]].mean() < 0.02
+
+
 def test_a_shadow_becomes_background_within_minutes() -> None:
     deck, scene = Deck(), Scene()
     scene.show(deck.picture(), 10)
