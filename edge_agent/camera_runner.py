@@ -262,7 +262,8 @@ class CameraRunner:
         if state is None:
             return pipeline, None
         try:
-            pipeline.load(state)
+            drawn_anew = state.get("drawn", drawing(self.camera)) != drawing(self.camera)
+            pipeline.load(state, drawn_anew)
             last = state["last"]
             return pipeline, datetime.fromisoformat(last["captured_at"]) if last else None
         except (KeyError, TypeError, ValueError) as error:
@@ -280,8 +281,13 @@ class CameraRunner:
     def _keep_state(self) -> None:
         pipeline = self._record.pipeline
         if pipeline is not None and self._record.last is not None:
-            self._state_file.write({**pipeline.dump(), "size": self._record.size})
+            self._state_file.write({**pipeline.dump(), "size": self._record.size, "drawn": drawing(self.camera)})
 
     def activity(self) -> CameraActivity:
         """How the camera is, for heartbeats and metrics."""
         return self._record.activity(self._source, self._turns.counts(self.camera.id), self._state_file.written_bytes)
+
+
+def drawing(camera: CameraConfig) -> dict[str, list[list[float]]]:
+    """Where the camera's zones are drawn, in pixels by zone, as JSON values."""
+    return {zone.id: [[float(x), float(y)] for x, y in zone.polygon] for zone in camera.zones}

@@ -93,6 +93,10 @@ class Health(Protocol):
         """The view while nothing comes from the camera."""
         ...
 
+    def confirm_view(self) -> bool:
+        """Someone has drawn the zones on the view as it is now. True if it had moved."""
+        ...
+
     def take_changes(self) -> tuple[CameraStateChange, ...]:
         """Changes of state since last asked."""
         ...
@@ -299,18 +303,34 @@ class Pipeline:
             "ledger": parts.ledger.dump(),
         }
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from ``dump``: stays and incidents live on, the time between is unknown. Raises ``ValueError``."""
+    def load(self, state: dict[str, Any], drawn_anew: bool = False) -> None:
+        """Go on from ``dump``: stays and incidents live on, the time between is unknown. Raises ``ValueError``.
+
+        If the camera had moved and its zones are ``drawn_anew`` they are right in the view that it has now: what was
+        known of places in the old one is not taken over, and incidents that hang on it end as superseded.
+        """
         if state.get("format") != STATE_FORMAT:
             raise ValueError(f"state of format {state.get('format')!r}, this version writes {STATE_FORMAT}")
         try:
-            self._load(state)
+            self._load(state, drawn_anew)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
             raise ValueError(f"the state is damaged: {type(error).__name__}: {error}") from error
 
-    def _load(self, state: dict[str, Any]) -> None:
+    def _load(self, state: dict[str, Any], drawn_anew: bool) -> None:
         parts = self.parts
         parts.health.load(state["health"])
+        if not (drawn_anew and parts.health.confirm_view()):
+            self._load_scene(state)
+        parts.incidents.load(state["incidents"])
+        if parts.illustrator is not None:
+            parts.illustrator.load(state["pictures"])
+        parts.ledger.load(state["ledger"])
+        last = state["last"]
+        self._resumed = last and (datetime.fromisoformat(last["captured_at"]), float(last["media_time_s"]))
+
+    def _load_scene(self, state: dict[str, Any]) -> None:
+        """What is known of places in the picture."""
+        parts = self.parts
         parts.memory.load(state["memory"])
         for zone, meter in parts.meters.items():
             if zone in state["meters"]:
@@ -318,9 +338,3 @@ class Pipeline:
         for judge in parts.judges:
             if judge.zone_id in state["judges"]:
                 judge.load(state["judges"][judge.zone_id])
-        parts.incidents.load(state["incidents"])
-        if parts.illustrator is not None:
-            parts.illustrator.load(state["pictures"])
-        parts.ledger.load(state["ledger"])
-        last = state["last"]
-        self._resumed = last and (datetime.fromisoformat(last["captured_at"]), float(last["media_time_s"]))

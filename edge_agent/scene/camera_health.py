@@ -65,10 +65,16 @@ class CameraHealth:
         self._last_grey = None
         return View(CameraState.NO_SIGNAL)
 
-    def confirm_view(self) -> None:
-        """Someone has looked: the view is right as it is now. The next frame that can be seen is the new reference."""
+    def confirm_view(self) -> bool:
+        """Someone has drawn the zones on the view as it is now. True if it had moved.
+
+        Then the next frame that can be seen is the new reference.
+        """
+        if self._state is not CameraState.MOVED:
+            return False
         self._reference = None
         self._lost = False
+        return True
 
     def take_changes(self) -> tuple[CameraStateChange, ...]:
         """Changes of state since last asked."""

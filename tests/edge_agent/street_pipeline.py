@@ -53,6 +53,9 @@ class Told:
         right, down = self.street.shift(self.at_s)
         return replace(view, shift_px=(float(right), float(down))) if view.can_see else view
 
+    def confirm_view(self) -> bool:
+        return False
+
     def take_changes(self) -> tuple[CameraStateChange, ...]:
         return ()
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 
 from edge_agent.assembly import Site
 from edge_agent.camera_runner import CameraRunner
-from edge_agent.capture.frame import Image
+from edge_agent.capture.frame import Frame, Image
 from edge_agent.config import CameraConfig, DetectionConfig, SiteConfig
 from edge_agent.detection.detections import Detections
 from edge_agent.detection.model_card import find_card
 from edge_agent.emission import said
-from edge_agent.incident_event import IncidentEvent
+from edge_agent.incident_event import CloseReason, IncidentEvent
 from edge_agent.pace import Pace
 from edge_agent.pipeline import Observation
+from edge_agent.scene.camera_health import CameraHealth
 from edge_agent.scene.camera_state import CameraState
 from edge_agent.state_file import StateFile
 from edge_agent.turns import Turns
@@ -135,6 +139,41 @@ def test_what_a_log_line_says_of_an_event(runs: Runs) -> None:
     opened, closed = said(runs.events[0]), said(runs.events[-1])
     assert (opened["zone"], opened["what"], "reason" in opened) == ("kerb", "car", False)
     assert (closed["reason"], closed["incident"]) == ("left", opened["incident"])
+
+
+def turned_since(frame: Frame) -> dict[str, Any]:
+    """The health of a camera that saw something else before it was turned to this."""
+    health = CameraHealth()
+    for at_s in range(10):
+        health.observe(Frame(frame.image[::-1], frame.captured_at + timedelta(seconds=at_s), float(at_s)))
+    for at_s in range(10, 40):
+        health.observe(Frame(frame.image, frame.captured_at + timedelta(seconds=at_s), float(at_s)))
+    assert health.state is CameraState.MOVED
+    return health.dump()
+
+
+@pytest.mark.parametrize("drawn_anew", [True, False])
+def test_a_camera_that_moved_begins_in_its_new_view_once_its_zones_are_drawn_on_it(
+    runs: Runs, drawn_anew: bool
+) -> None:
+    """Its stays were in the old one: nothing is known of whether they are over."""
+    runs.run(stop_after_s=60)
+    kept = runs.state.read()
+    assert kept is not None
+    runs.state.write(kept | {"health": turned_since(STREET.frame(60))})
+    opened = runs.events[0]
+    runs.heard.clear()
+    if drawn_anew:
+        zone = parking_zone(polygon=[(20, 88), (202, 90), (200, 120), (20, 120)])
+        runs.camera = replace(runs.camera, zones=(zone,))
+    runs.run()
+    states = {observation.view.state for observation in runs.heard[5:]}
+    if not drawn_anew:
+        assert (states, runs.events) == ({CameraState.MOVED}, [])
+        return
+    assert states == {CameraState.SEEING}
+    (superseded,) = [event for event in runs.events if event.close_reason is not None]
+    assert (superseded.incident_id, superseded.close_reason) == (opened.incident_id, CloseReason.SUPERSEDED)
 
 
 @pytest.mark.parametrize("stop_after_s", [5, 39, 41, 60])

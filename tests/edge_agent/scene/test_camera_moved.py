@@ -58,9 +58,16 @@ def test_another_view_is_moved_until_someone_confirms_it() -> None:
     camera.street(20)
     camera.scene = street(seed=9)
     assert states(camera.street(120)) == {MOVED}
-    camera.health.confirm_view()
+    assert camera.health.confirm_view()
     assert camera.street(5)[-1] == View(SEEING)
     assert [state for state, _ in camera.stated()] == [SEEING, MOVED, SEEING]
+
+
+def test_a_view_that_did_not_move_needs_nobody_to_confirm_it() -> None:
+    camera = Watched()
+    camera.street(20)
+    assert not camera.health.confirm_view()
+    assert camera.street(5, right=6)[-1].shift_px == pytest.approx((6, 0), abs=1.5)  # by the reference that it has
 
 
 def test_a_picture_of_other_proportions_starts_a_new_reference() -> None:
