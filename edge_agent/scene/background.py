@@ -292,14 +292,17 @@ class Background:
         least = np.minimum(rules.faint_colour * noise + rules.shade_colour * np.abs(brightness), rules.thing_colour)
         means = cv2.magnitude(cv2.blur(red, size), cv2.blur(blue, size))
         coloured = ((means > least) & (cv2.magnitude(red, blue) > least)).view(np.uint8)
-        small, large = (
-            cv2.morphologyEx(coloured, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+        small_disc, large_disc = (
+            cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
             for side in (rules.rough_core_px, rules.coloured_core_px)
         )
-        labels = cv2.connectedComponents(small)[1]
+        centres = cv2.erode(coloured, large_disc) > 0
+        if not centres.any():
+            return centres
+        labels = cv2.connectedComponents(cv2.morphologyEx(coloured, cv2.MORPH_OPEN, small_disc))[1]
         cores, things, sizes = (
             np.bincount(labels[where], minlength=int(labels.max()) + 1)
-            for where in (large > 0, thing, np.ones_like(thing))
+            for where in (centres, thing, np.ones_like(thing))
         )
         kept = (cores > 0) & (things < rules.bled_share * sizes)
         kept[0] = False
