@@ -296,7 +296,7 @@ class Background:
             cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
             for side in (rules.rough_core_px, rules.coloured_core_px)
         )
-        centres = cv2.erode(coloured, large_disc) > 0
+        centres: Mask = cv2.erode(coloured, large_disc) > 0
         if not centres.any():
             return centres
         labels = cv2.connectedComponents(cv2.morphologyEx(coloured, cv2.MORPH_OPEN, small_disc))[1]
