@@ -93,13 +93,7 @@ def _steps_ratio(region: Patch, before: Look, now: Look) -> float:
     Only what is across the outline counts, for the joints of a pavement run on through it; and of all of it and of what
     both looks do not share, the lesser ratio: neither alone shows that something left.
     """
-    margin = 6
-    rows, columns = before.shape[:2]
-    x1, y1, x2, y2 = region.box
-    left, top = max(x1 - margin, 0), max(y1 - margin, 0)
-    window = np.s_[top : min(y2 + margin, rows), left : min(x2 + margin, columns)]
-    body = np.zeros(before[window].shape[:2], bool)
-    Patch(x1 - left, y1 - top, region.mask).add_to(body)
+    window, body = _surroundings(region, before, 3 * _OUTLINE_PX)
     band = _outline(body)
     soft = cv2.GaussianBlur(body.astype(np.float32), (0, 0), _OUTLINE_PX)
     across = np.dstack([cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)])[band]
@@ -118,6 +112,17 @@ def _steps_ratio(region: Patch, before: Look, now: Look) -> float:
     shared = (was * is_now).sum(axis=1)
     own, own_now = (float(np.maximum((steps * steps).sum(axis=1) - shared, 0).sum()) for steps in (was, is_now))
     return min(whole, float(np.sqrt(own / max(own_now, 1e-6))))
+
+
+def _surroundings(region: Patch, look: Look, margin: int) -> tuple[tuple[slice, slice], Mask]:
+    """The part of a look's raster that lies within ``margin`` pixels of a region, and the region in it."""
+    rows, columns = look.shape[:2]
+    x1, y1, x2, y2 = region.box
+    left, top = max(x1 - margin, 0), max(y1 - margin, 0)
+    window = np.s_[top : min(y2 + margin, rows), left : min(x2 + margin, columns)]
+    body = np.zeros(look[window].shape[:2], bool)
+    Patch(x1 - left, y1 - top, region.mask).add_to(body)
+    return window, body
 
 
 def _outline(body: Mask) -> Mask:
@@ -155,13 +160,7 @@ def outline_strength(region: Patch, look: Look, seen: Mask | None = None) -> flo
 
     None if less than half of the outline can be seen.
     """
-    margin = 3
-    rows, columns = look.shape[:2]
-    x1, y1, x2, y2 = region.box
-    left, top = max(x1 - margin, 0), max(y1 - margin, 0)
-    window = np.s_[top : min(y2 + margin, rows), left : min(x2 + margin, columns)]
-    body = np.zeros(look[window].shape[:2], bool)
-    Patch(x1 - left, y1 - top, region.mask).add_to(body)
+    window, body = _surroundings(region, look, _OUTLINE_PX + 1)
     band = _outline(body)
     visible = band if seen is None else band & seen[window]
     if np.count_nonzero(visible) < 0.5 * max(int(np.count_nonzero(band)), 1):

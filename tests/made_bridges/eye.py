@@ -74,13 +74,18 @@ def seen_deck(random: np.random.Generator) -> tuple[Eye, Deck]:
         eye = Eye(size, focal, np.array([aside, 0, height]), np.array([tilted, np.cross(ahead, tilted), ahead]))
         near = height * random.uniform(0.8, 2.2)
         deck = Deck(width, near, near + random.uniform(8, 16))
-        corners = eye.on_ground(np.array(deck.corners_m))
-        tops = np.array([(x, y, 1.8) for x, y in deck.corners_m])
-        inside = ((corners >= 0) & (corners <= np.array(size))).all() and (eye.depths(tops) > 1).all()
+        corners, inside = _seen_whole(eye, deck, size)
         far_px = np.linalg.norm(corners[2] - corners[3]) / width
         # A person at the far end is some fifty pixels tall in a picture of 640, and the near end is in its lower half.
         if inside and far_px * 640 / size[0] > 26 and corners[:2, 1].max() > 0.75 * size[1]:
             return eye, deck
+
+
+def _seen_whole(eye: Eye, deck: Deck, size: tuple[int, int]) -> tuple[np.ndarray, bool]:
+    """Where the corners of a deck lie in the picture, and whether all are in it and people on them before the eye."""
+    corners = eye.on_ground(np.array(deck.corners_m))
+    tops = np.array([(x, y, 1.8) for x, y in deck.corners_m])
+    return corners, bool(((corners >= 0) & (corners <= np.array(size))).all() and (eye.depths(tops) > 1).all())
 
 
 def seen_from_beside(random: np.random.Generator) -> tuple[Eye, Deck]:
@@ -97,9 +102,7 @@ def seen_from_beside(random: np.random.Generator) -> tuple[Eye, Deck]:
         eye = _eye(random, size, -side * (width / 2 + beyond), height, pitch, side * turned, roll)
         near = random.uniform(0.0, 8.0)
         deck = Deck(width, near, near + random.uniform(6, 11))
-        corners = eye.on_ground(np.array(deck.corners_m))
-        tops = np.array([(x, y, 1.8) for x, y in deck.corners_m])
-        inside = ((corners >= 0) & (corners <= np.array(size))).all() and (eye.depths(tops) > 1).all()
+        corners, inside = _seen_whole(eye, deck, size)
         rail = np.array([(x, y, 1.2) for x in (-width / 2, width / 2) for y in (near - 1, deck.far_m + 1)])
         inside = inside and (eye.depths(rail) > 1).all()
         hides_m = RAILING_M * beyond / (height - RAILING_M)
