@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,10 +30,13 @@ from edge_agent.status import AgentSnapshot, BuildInfo, LifetimeStatus
 from edge_agent.status_server import StatusServer
 from edge_agent.turns import Turns, share_out
 from edge_agent.uplink.evidence_upload import EvidenceUpload
+from edge_agent.uplink.state import UplinkState
 from edge_agent.uplink.uplink import Uplink, versions
 
 FLUSH_S = 10.0
 """Longest that a stopping agent waits for the aggregator to take what is queued; the rest waits on the disk."""
+QUEUE_PATIENCE_S = 30.0
+"""Longest that an agent whose recordings have ended waits for an aggregator that takes nothing: it may start anew."""
 EVIDENCE_FLUSH_S = 5.0
 """Longest that a stopping agent goes on with stills once the events are through; the rest waits on the disk."""
 LOOK_EVERY_S = 0.5
@@ -121,15 +125,24 @@ class Agent:
         self._manager.ready(self._summary())
 
     def wait(self, stop: threading.Event, *, until_end: bool, reload: threading.Event | None = None) -> None:
-        """See to everything until told to stop or, with ``until_end``, until every recording has ended.
+        """See to everything until told to stop or, with ``until_end``, until every recording and the queue have ended.
 
-        Raises ``HopelessError`` when only a new process can go on; ``stop`` the agent all the same.
+        A queue that nobody takes from for ``QUEUE_PATIENCE_S`` is left for the next start, as is one that the
+        aggregator refuses. Raises ``HopelessError`` when only a new process can go on; ``stop`` the agent all the same.
         """
+        taken_through, taken_at_s = -1, 0.0
         while not stop.wait(LOOK_EVERY_S):
             if reload is not None and reload.is_set():
                 return
             self._lifetime.look()
-            if until_end and all(runner.ended.is_set() for runner in self.supervisor.runners):
+            if not until_end or not all(runner.ended.is_set() for runner in self.supervisor.runners):
+                continue
+            position, now_s = self._outbox.position(), time.monotonic()
+            if position.lowest_unacked_seq != taken_through:
+                taken_through, taken_at_s = position.lowest_unacked_seq, now_s
+            if position.lowest_unacked_seq == position.next_seq or not self._may_be_taken():
+                return
+            if now_s - taken_at_s >= QUEUE_PATIENCE_S:
                 return
 
     def reload(self, wanted: AgentConfig) -> None:
@@ -234,6 +247,10 @@ class Agent:
 
     def _retire(self, cameras: Iterable[CameraConfig]) -> None:
         retire(self._state_dir / "cameras", [camera.id for camera in cameras], self._emission.ended)
+
+    def _may_be_taken(self) -> bool:
+        """False if only a person can make the aggregator take what is queued, or there is none."""
+        return self.uplink is not None and self.uplink.status().state is not UplinkState.REFUSED
 
     def _vitals(self) -> tuple[Vital, ...]:
         queue = Vital("queue", QUEUE_SILENT_S, self._queue_pulse.silent_s)

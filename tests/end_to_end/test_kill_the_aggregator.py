@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.end_to_end.running import DOUBLE, KERB, Folder, Process, until
 
 
@@ -46,6 +48,20 @@ def test_an_aggregator_that_is_killed_and_restarted_has_every_incident_once(fold
 
     sums = until(lambda: agreeing(folder), "the metrics agree with the store", aggregator, timeout_s=10)
     assert sums["clearway_agent_connected"] == 0
+
+
+def test_an_agent_whose_recordings_have_ended_waits_for_an_aggregator_that_is_away(
+    folder: Folder, short_kerb: dict[str, Any]
+) -> None:
+    folder.configure_agent(short_kerb)
+    agent = folder.run_agent("--speed", "max", "--until-end")
+    until(lambda: agent.said("recording_ended"), "the recording has ended", agent)
+    until(lambda: agent.said("uplink_interrupted"), "nobody listens", agent)
+    folder.serve()
+
+    assert agent.wait() == 0
+    assert [line["queued_events"] for line in agent.said("agent_stopped")] == [0]
+    assert folder.store.rows("SELECT close_reason FROM incidents") == [("left",)]
 
 
 def agreeing(folder: Folder) -> dict[str, float] | None:
