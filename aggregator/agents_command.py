@@ -56,7 +56,7 @@ def agents_list(config_path: Path, as_json: bool) -> None:
     for agent in said:
         cells = (agent.get(name) for name in (*names, *times, "certificate", "certificate_not_after"))
         table.add_row(*(clock(cell) if isinstance(cell, datetime) else cell or "" for cell in cells))
-    show(table)
+    show(table, "no agent has connected yet")
 
 
 def _ttl(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:

@@ -67,8 +67,11 @@ def is_there(config: AggregatorConfig) -> bool:
     return config.store.get_backend_name() != "sqlite" or Path(config.store.database or "").is_file()
 
 
-def show(table: Table) -> None:
-    """On a terminal as wide as it is, elsewhere as wide as the table needs."""
+def show(table: Table, nothing: str) -> None:
+    """On a terminal as wide as it is, elsewhere as wide as the table needs; a table without rows says ``nothing``."""
+    if not table.row_count:
+        click.echo(nothing, err=True)
+        return
     Console(width=None if sys.stdout.isatty() else 250, markup=False).print(table)
 
 

@@ -47,7 +47,10 @@ def incidents_list(
 ) -> None:
     """List incidents, the last opened first."""
     with existing_store(load_config(config_path)) as store:
-        rows = store.incidents(IncidentQuery(open_only, camera, since, limit))
+        rows = store.incidents(IncidentQuery(open_only, camera, since, limit + 1))
+    if len(rows) > limit:
+        click.echo(f"only the last {limit} opened: --limit shows more", err=True)
+        rows = rows[:limit]
     if as_json:
         for row in rows:
             click.echo(json.dumps({name: plain(getattr(row, name)) for name in IncidentRow.__dataclass_fields__}))
@@ -55,7 +58,7 @@ def incidents_list(
     table = Table("opened (UTC)", "agent", "camera", "zone", "what", "class", "severity", "observed", "width", "state")
     for row in rows:
         table.add_row(*_cells(row))
-    show(table)
+    show(table, "no incidents" if not (open_only or camera or since) else "no such incidents")
 
 
 def _cells(row: IncidentRow) -> list[str]:

@@ -102,6 +102,21 @@ def test_incidents_are_listed_for_people(filled: Path) -> None:
     assert "open" in text
 
 
+def test_a_list_that_is_cut_off_says_so(filled: Path) -> None:
+    result = call("incidents", "list", "--config", filled, "--limit", 1)
+    assert result.stderr == "only the last 1 opened: --limit shows more\n"
+    assert call("incidents", "list", "--config", filled).stderr == ""
+
+
+def test_an_empty_list_says_so_and_is_nothing_for_programs(config: Path) -> None:
+    call("migrate", "--config", config)
+    for more, said in (((), "no incidents"), (("--camera", "kerb"), "no such incidents")):
+        result = call("incidents", "list", "--config", config, *more)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{said}\n")
+        assert call("incidents", "list", "--config", config, "--json", *more).stdout == ""
+    assert call("agents", "list", "--config", config).stderr == "no agent has connected yet\n"
+
+
 def test_agents_are_listed(filled: Path) -> None:
     lines = call("agents", "list", "--config", filled, "--json").stdout.splitlines()
     found = {agent["agent_id"]: agent["state"] for agent in map(json.loads, lines)}
