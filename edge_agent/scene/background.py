@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_agent.capture.frame import Image
 from edge_agent.scene.patch import Mask
+from edge_agent.scene.sparse import around, morphed
 
 Look = NDArray[np.float32]
 """(height, width, 3): brightness, red against green, blue against green; natural logarithms."""
@@ -103,6 +105,8 @@ class BackgroundRules:
 RULES = BackgroundRules()
 
 _BORDER = np.ones((3, 3), np.uint8)
+_BRIGHTNESS_AND_COLOURS = np.array([[1 / 3, 1 / 3, 1 / 3], [0, -1, 1], [1, -1, 0]], np.float32)
+"""The look of a pixel from the logarithms of its blue, green and red."""
 LIGHT_SAMPLE = 7
 """Every so manieth pixel is enough to measure the light of the whole zone."""
 
@@ -127,6 +131,7 @@ class Background:
         self.settled_since_s = np.full(shape, np.inf)
         self._sightings = np.zeros(shape, np.int32)
         self._steady = False
+        self._ground_texture: NDArray[np.float32] | None = None
         self._noise: deque[NDArray[np.float32]] = deque(maxlen=rules.noise_pairs)
         self._last: Look | None = None
         self._noise_levels = np.zeros(2, np.float32)
@@ -137,8 +142,8 @@ class Background:
 
     def look(self, crop: Image) -> Look:
         """The logarithmic look of a picture."""
-        blue, green, red = cv2.split(cv2.LUT(cv2.GaussianBlur(crop, (3, 3), 0), self._logs))
-        return np.asarray(cv2.merge([(blue + green + red) / 3, red - green, blue - green]), np.float32)
+        logs = cv2.LUT(cv2.GaussianBlur(crop, (3, 3), 0), self._logs)
+        return np.asarray(cv2.transform(logs, _BRIGHTNESS_AND_COLOURS), np.float32)
 
     def plane(self, crop: Image) -> NDArray[np.float32]:
         """(height, width): the logarithm of a picture's green, by which pictures are laid on each other."""
@@ -171,6 +176,7 @@ class Background:
         else:
             self.background[:, :, 1:] = 0
         self._other = before
+        self._ground_texture = None
         self.settled_since_s[:] = np.inf
         self._sightings[:] = 0
 
@@ -181,26 +187,28 @@ class Background:
         is measured on the rest and taken out.
         """
         look = self.look(crop)
-        reference = np.flatnonzero(self.known & watched & ~hidden & ~held)[::LIGHT_SAMPLE]
+        free = self.known & watched & ~hidden & ~held
+        reference = np.flatnonzero(free.ravel()[::LIGHT_SAMPLE]) * LIGHT_SAMPLE
         if len(reference) >= 20:
             difference = look.reshape(-1, 3)[reference] - self.background.reshape(-1, 3)[reference]
-            look -= np.median(difference, axis=0)
+            light = np.median(np.ascontiguousarray(difference.T), axis=1)
+            look = np.asarray(cv2.subtract(look, (*light.tolist(), 0.0)), np.float32)
+        self._measure_noise(look)
         return look
 
     def learn(self, look: Look, hidden: Mask, now_s: float) -> None:
         """Take in the look of one frame. ``hidden`` pixels show people: nothing is learnt from them."""
-        self._measure_noise(look)
         keeps = self.alike(look, self.settled) & (self._sightings > 0)
         fresh, stays = ~hidden & ~keeps, ~hidden & keeps
         cv2.copyTo(look, fresh.view(np.uint8), self.settled)
-        self.settled_since_s[fresh] = now_s
+        np.putmask(self.settled_since_s, fresh, now_s)
         cv2.accumulateWeighted(look, self.settled, self.rules.settle_weight, stays.view(np.uint8))
         self._sightings += stays
-        self._sightings[fresh] = 1
-        known = np.flatnonzero(self.known)[::LIGHT_SAMPLE]
-        change = self.settled.reshape(-1, 3)[known, 0] - self.background.reshape(-1, 3)[known, 0]
-        same = np.count_nonzero(np.abs(change) < self.rules.same_brightness)
-        self._steady = bool(same >= self.rules.steady_light * len(known))
+        np.putmask(self._sightings, fresh, 1)
+        settled, usual = (looks.reshape(-1, 3)[::LIGHT_SAMPLE, 0] for looks in (self.settled, self.background))
+        known = self.known.ravel()[::LIGHT_SAMPLE]
+        same = np.count_nonzero(known & (np.abs(settled - usual) < self.rules.same_brightness))
+        self._steady = bool(same >= self.rules.steady_light * np.count_nonzero(known))
 
     def has_settled(self, now_s: float) -> Mask:
         """Pixels whose look has kept for long enough."""
@@ -218,9 +226,11 @@ class Background:
 
     def alike(self, first: Look, second: Look, slack: float = 1.0) -> Mask:
         """Pixels at which two looks are of one surface in one light, with ``slack`` times the usual noise."""
-        brightness, red, blue = cv2.split(cv2.absdiff(first, second))
-        most, colour = self._same(first)
-        same: Mask = (brightness < most * slack) & (red * red + blue * blue < (colour * slack) ** 2)
+        same = np.empty(first.shape[:2], bool)
+        for rows in _strips(len(same)):
+            brightness, red, blue = cv2.split(cv2.absdiff(first[rows], second[rows]))
+            most, colour = self._same(first[rows])
+            same[rows] = (brightness < most * slack) & (red * red + blue * blue < (colour * slack) ** 2)
         return same
 
     def _same(self, look: Look) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -251,62 +261,71 @@ class Background:
         """Pixels at which a look, else what has settled, is no background in any light."""
         rules = self.rules
         shown = self.settled if look is None else look
-        brightness, red, blue = cv2.split(shown - self.background)
-        thing = (red * red + blue * blue > rules.thing_colour**2) | (brightness > rules.brightest_light)
+        brightness, red, blue = difference = np.empty((3, *shown.shape[:2]), np.float32)
+        for rows in _strips(len(shown)):
+            cv2.split(cv2.subtract(shown[rows], self.background[rows]), list(difference[:, rows]))
+        colour = red * red + blue * blue  # its square, as that of every scatter here
+        thing = (colour > rules.thing_colour**2) | (brightness > rules.brightest_light)
         thing |= brightness < rules.deepest_shadow
-        size = (rules.rough_window_px, rules.rough_window_px)
-        mean = cv2.blur(brightness, size)
-        variance = cv2.blur(brightness * brightness, size) - mean * mean
-        ground = np.ascontiguousarray(self.background[:, :, 0])
-        ground_mean = cv2.blur(ground, size)
-        texture = cv2.blur(ground * ground, size) - ground_mean * ground_mean
-        hides = (texture > rules.texture**2) & (variance > rules.hidden_texture**2 * texture)
-        hides &= np.abs(mean) > rules.hiding_brightness
-        uneven = (variance > rules.rough**2) & (np.abs(mean) > rules.same_brightness)
+        mean, variance = self._mean_and_variance(brightness)
+        if self._ground_texture is None:
+            self._ground_texture = self._mean_and_variance(np.ascontiguousarray(self.background[:, :, 0]))[1]
+        change, texture = np.abs(mean), self._ground_texture
+        rough = (texture > rules.texture**2) & (variance > rules.hidden_texture**2 * texture)
+        rough &= change > rules.hiding_brightness
+        rough |= (variance > rules.rough**2) & (change > rules.same_brightness)
         shade = self._is_even_shade(brightness)
-        rough = ((uneven | hides) & ~shade).view(np.uint8)
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.rough_core_px, rules.rough_core_px))
-        thing |= (cv2.morphologyEx(rough, cv2.MORPH_OPEN, disc) > 0) & (np.abs(brightness) > rules.same_brightness)
-        lines = cv2.morphologyEx(brightness, cv2.MORPH_BLACKHAT, disc)
-        thing |= (lines > rules.thin_dark) & (brightness < -rules.thin_dark) & ~shade
+        disc = _disc(rules.rough_core_px)
+        thing |= morphed(rough & ~shade, cv2.MORPH_OPEN, disc) & (np.abs(brightness) > rules.same_brightness)
+        dark = (brightness < -rules.thin_dark) & ~shade
+        part = around(dark, rules.rough_core_px)
+        if part is not None:
+            thing[part] |= dark[part] & (cv2.morphologyEx(brightness[part], cv2.MORPH_BLACKHAT, disc) > rules.thin_dark)
         if self._steady:
-            thing |= self._is_coloured(shown, red, blue, mean, thing)
+            thing |= self._is_coloured(shown, red, blue, colour, change, thing)
         changed: Mask = thing & self.known
         return changed
+
+    def _mean_and_variance(self, plane: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of the window around each pixel."""
+        size = (self.rules.rough_window_px, self.rules.rough_window_px)
+        mean = np.asarray(cv2.blur(plane, size), np.float32)
+        return mean, np.asarray(cv2.blur(plane * plane, size) - mean * mean, np.float32)
 
     def _is_coloured(
         self,
         look: Look,
         red: NDArray[np.float32],
         blue: NDArray[np.float32],
-        brightness: NDArray[np.float32],
+        colour: NDArray[np.float32],
+        darkening: NDArray[np.float32],
         thing: Mask,
     ) -> Mask:
         """Regions whose colour has changed by more than light of this change of brightness can change it.
 
-        Beside a ``thing`` that shows anyway it is the thing's own colour, bled or reflected by the ground.
+        ``colour`` is the square of that change. Beside a ``thing`` that shows anyway it is the thing's own colour, bled
+        or reflected by the ground.
         """
         rules = self.rules
         size = (rules.rough_window_px, rules.rough_window_px)
         _, noise = self._same(look)
-        least = np.minimum(rules.faint_colour * noise + rules.shade_colour * np.abs(brightness), rules.thing_colour)
-        means = cv2.magnitude(cv2.blur(red, size), cv2.blur(blue, size))
-        coloured = ((means > least) & (cv2.magnitude(red, blue) > least)).view(np.uint8)
-        small_disc, large_disc = (
-            cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-            for side in (rules.rough_core_px, rules.coloured_core_px)
-        )
-        centres: Mask = cv2.erode(coloured, large_disc) > 0
+        least = np.minimum(rules.shade_colour * darkening + rules.faint_colour * noise, rules.thing_colour)
+        coloured = (cv2.magnitude(cv2.blur(red, size), cv2.blur(blue, size)) > least) & (colour > least * least)
+        disc = _disc(rules.rough_core_px)
+        inner = cv2.erode(coloured.view(np.uint8), disc) > 0
+        core = np.zeros_like(thing)
+        part = around(inner, rules.coloured_core_px)
+        if part is None:
+            return core
+        centres = cv2.erode(coloured[part].view(np.uint8), _disc(rules.coloured_core_px)) > 0
         if not centres.any():
-            return centres
-        labels = cv2.connectedComponents(cv2.morphologyEx(coloured, cv2.MORPH_OPEN, small_disc))[1]
+            return core
+        labels = cv2.connectedComponents(cv2.dilate(inner[part].view(np.uint8), disc))[1]
         cores, things, sizes = (
             np.bincount(labels[where], minlength=int(labels.max()) + 1)
-            for where in (centres, thing, np.ones_like(thing))
+            for where in (centres, thing[part] & (labels > 0), labels > 0)
         )
-        kept = (cores > 0) & (things < rules.bled_share * sizes)
-        kept[0] = False
-        core: Mask = kept[labels]
+        core[part] = ((cores > 0) & (things < rules.bled_share * sizes))[labels]
         return core
 
     def _is_even_shade(self, brightness: NDArray[np.float32]) -> Mask:
@@ -315,29 +334,29 @@ class Background:
         What is as thin and a thing, as a bicycle, has parts of its own shades.
         """
         rules = self.rules
-        dark = (brightness < -rules.same_brightness).view(np.uint8)
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (rules.thin_px, rules.thin_px))
+        dark = brightness < -rules.same_brightness
+        shade = np.zeros_like(dark)
         if not dark.any():
-            return dark > 0
-        labels = cv2.connectedComponents(dark)[1]
-        broad = np.bincount(labels[cv2.morphologyEx(dark, cv2.MORPH_OPEN, disc) > 0], minlength=labels.max() + 1)
-        inner = cv2.erode(dark, _BORDER) > 0
-        inside, darkened = labels[inner], brightness[inner]
-        deepest = np.zeros(len(broad), np.float32)
+            return shade
+        count, labels = cv2.connectedComponents(dark.view(np.uint8))
+        broad = np.zeros(count, bool)
+        broad[labels[morphed(dark, cv2.MORPH_OPEN, _disc(rules.thin_px))]] = True
+        thin = np.flatnonzero(~broad[labels] & dark)
+        region, darkened = labels.ravel()[thin], brightness.ravel()[thin]
+        inner = (cv2.erode(dark.view(np.uint8), _BORDER) > 0).ravel()[thin]
+        inside, darkened = region[inner], darkened[inner]
+        deepest = np.zeros(count, np.float32)
         np.minimum.at(deepest, inside, darkened)
-        full = np.bincount(inside[darkened < rules.full_shade * deepest[inside]], minlength=len(broad))
-        even = full >= rules.even_share * np.maximum(np.bincount(inside, minlength=len(broad)), 1)
-        even &= (deepest > rules.deepest_shadow) & (broad == 0)
-        even[0] = False
-        shade: Mask = even[labels]
+        full = np.bincount(inside[darkened < rules.full_shade * deepest[inside]], minlength=count)
+        even = full >= rules.even_share * np.maximum(np.bincount(inside, minlength=count), 1)
+        even &= deepest > rules.deepest_shadow
+        shade.ravel()[thin[even[region]]] = True
         return shade
 
     def absorb(self, held: Mask, things: Mask, watched: Mask, now_s: float, elapsed_s: float) -> None:
         """Let settled light and settled background flow into the background, strays slowly; never what is held."""
         settled = self.has_settled(now_s)
-        new = settled & ~self.known & ~held
-        cv2.copyTo(self.settled, new.view(np.uint8), self.background)
-        self.known |= new
+        self.adopt(settled & ~self.known & ~held)
         if self._is_relit(settled, things & ~held, watched & ~held):
             self.adopt(settled & ~held)
             return
@@ -348,15 +367,33 @@ class Background:
             (calm & ~same, self.rules.light_absorb_s),
             (settled & ~held & things, self.rules.stray_absorb_s),
         ):
-            weight = 1 - float(np.exp(-elapsed_s / time_s))
-            cv2.accumulateWeighted(self.settled, self.background, weight, pixels.view(np.uint8))
+            part = around(pixels, 0)
+            if part is not None:
+                weight = 1 - float(np.exp(-elapsed_s / time_s))
+                cv2.accumulateWeighted(self.settled[part], self.background[part], weight, pixels[part].view(np.uint8))
 
     def adopt(self, pixels: Mask) -> None:
         """Make what has settled at ``pixels`` the background at once: what was there went away."""
-        cv2.copyTo(self.settled, pixels.view(np.uint8), self.background)
-        self.known |= pixels
+        self._ground_texture = None
+        part = around(pixels, 0)
+        if part is not None:
+            cv2.copyTo(self.settled[part], pixels[part].view(np.uint8), self.background[part])
+            self.known |= pixels
 
     def _is_relit(self, settled: Mask, changed: Mask, watched: Mask) -> bool:
         seen = np.count_nonzero(settled & watched)
         least = self.rules.relit_share * max(int(seen), 0.5 * int(np.count_nonzero(watched)))
         return bool(np.count_nonzero(settled & changed & watched) > least)
+
+
+STRIP_ROWS = 32
+
+
+def _strips(height: int) -> list[slice]:
+    """The rows of a raster in pieces that stay in a small processor's cache from step to step."""
+    return [slice(top, top + STRIP_ROWS) for top in range(0, height, STRIP_ROWS)]
+
+
+@lru_cache
+def _disc(side_px: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side_px, side_px)), np.uint8)

@@ -25,7 +25,7 @@ from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
 from edge_agent.scene.passage_people import are_changed, covered_by, people_boxes
 from edge_agent.scene.passage_things import PassageThings, Thing
-from edge_agent.scene.patch import Patch
+from edge_agent.scene.patch import Mask, Patch
 from edge_agent.scene.pose import Pose
 from edge_agent.scene.railing import Railing
 from edge_agent.scene.second_look import LookAt, SecondLook
@@ -186,7 +186,8 @@ class PassageMeter:
             self._settled_from_s = now_s + self._rules.start_s
         hidden = covered_by(people, crop, self._rules.person_margin) | outside
         look = self._background.lit(picture, hidden, held, crop.watched)
-        other = ~self._background.alike(look, self._background.background) | ~self._background.known | outside
+        ground = self._background.alike(look, self._background.background)
+        other = ~ground | ~self._background.known | outside
         real = are_changed(people, other, crop, self._rules)
         people = people[real]
         hidden = covered_by(people, crop, self._rules.person_margin) | outside
@@ -194,10 +195,10 @@ class PassageMeter:
         if turned:
             self._objects.relearn(look, hidden, now_s)
         changed = self._background.shows_thing()
-        still = self._still(people, look)
+        still = self._still(people, look, ground)
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
         second_look = SecondLook(look_at, crop, other, pose, self._lifeless)
-        self._objects.observe(self._background, look, changed, hidden, still, now_s, second_look)
+        self._objects.observe(self._background, look, ground, changed, hidden, still, now_s, second_look)
         shown = self._background.shows_thing(look)
         change = self._objects.regions(shown & ~hidden)
         lasting = np.zeros(crop.shape, bool)
@@ -209,20 +210,18 @@ class PassageMeter:
         self._background.absorb(self._objects.held(), changed, crop.watched, now_s, elapsed_s)
         return look, real, second_look
 
-    def _still(self, people: NDArray[np.float32], look: Look) -> NDArray[np.bool_]:
+    def _still(self, people: NDArray[np.float32], look: Look, ground: Mask) -> Mask:
         """Where people are who look as in the frames in which nobody was found there: who stands, but no passer-by."""
         background, rules = self._background, self._rules
         still = np.zeros(self._crop.shape, bool)
-        if not len(people):
-            return still
-        same = background.alike(look, background.settled, rules.still_slack)
-        somebody = ~background.alike(look, background.background)
         for box in people:
-            covered = np.zeros(self._crop.shape, bool)
-            self._crop.cover(covered, box, self._rules.person_margin)
-            body = covered & somebody
+            part = self._crop.part(box, rules.person_margin)
+            body = ~ground[part]
+            if not body.size:
+                continue
+            same = background.alike(look[part], background.settled[part], rules.still_slack)
             if np.count_nonzero(body & same) >= rules.still_share * max(int(np.count_nonzero(body)), 1):
-                still |= covered & same
+                still[part] |= same
         return still
 
     def _feet(self, people: NDArray[np.float32]) -> NDArray[np.float64]:

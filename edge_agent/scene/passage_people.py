@@ -51,13 +51,13 @@ def are_changed(people: Boxes, changed: Mask, crop: ZoneCrop, rules: MeterRules)
 
     A box is judged by what the boxes of others, of which more has changed, leave of it.
     """
-    own = [covered_by(people[row : row + 1], crop, 0.0) for row in range(len(people))]
-    shares = [np.count_nonzero(changed & mask) / max(int(np.count_nonzero(mask)), 1) for mask in own]
+    own = [crop.part(box) for box in people]
+    shares = [np.count_nonzero(changed[part]) / max(changed[part].size, 1) for part in own]
     real = np.ones(len(people), bool)
     taken = np.zeros(crop.shape, bool)
     for row in sorted(range(len(people)), key=lambda row: (-shares[row], row)):
-        left = own[row] & ~taken
-        real[row] = np.count_nonzero(changed & left) >= rules.person_changed * np.count_nonzero(left)
+        left = ~taken[own[row]]
+        real[row] = np.count_nonzero(changed[own[row]] & left) >= rules.person_changed * np.count_nonzero(left)
         if real[row]:
-            taken |= own[row]
+            taken[own[row]] = True
     return real

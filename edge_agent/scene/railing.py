@@ -13,6 +13,7 @@ from shapely.geometry import MultiLineString, Point
 from edge_agent.scene.boxes import Boxes
 from edge_agent.scene.clear_width import Corridor
 from edge_agent.scene.patch import Mask
+from edge_agent.scene.sparse import around
 from edge_agent.scene.upright import Array, Upright
 from edge_agent.scene.zone_crop import ZoneCrop
 
@@ -56,6 +57,7 @@ class Railing:
         self._crop = crop
         self._shape = crop.shape
         self._walls: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
+        before = np.zeros(crop.shape, np.uint8)
         heights = np.arange(rules.handrail_m, rules.top_m + 1e-9, rules.step_m)
         share = np.linspace(0.0, 1.0, _POINTS)[:, None]
         for start, end in _seen_from_outside(corridor, upright.camera_m[:2]):
@@ -67,6 +69,8 @@ class Railing:
             )
             if np.isfinite(ring_px).all() and np.isfinite(lines_px).all():
                 self._walls.append((np.round(lines_px).astype(np.intp), np.round(ring_px).astype(np.int32)))
+                cv2.fillPoly(before, [self._walls[-1][1]], 1)
+        self._before_walls = before > 0
 
     def among(self, brightness: NDArray[np.float32], post: NDArray[np.uint8]) -> Mask | None:
         """Pixels of its posts and rails in the brightness of the background; None where there is none.
@@ -74,13 +78,13 @@ class Railing:
         Its parts are thinner than the kernel ``post``. A wall has a railing if its handrail is seen: bicycles have thin
         parts too, but not at one height all along it.
         """
-        if not self._walls:
-            return None
         rules = self._rules
-        thin = np.maximum(
-            cv2.morphologyEx(brightness, cv2.MORPH_TOPHAT, post), cv2.morphologyEx(brightness, cv2.MORPH_BLACKHAT, post)
-        )
-        parts = cv2.dilate((thin > rules.contrast).view(np.uint8), _BLUR)
+        parts = np.zeros(self._shape, np.uint8)
+        near = around(self._before_walls, 2 * max(post.shape))
+        if near is None:
+            return None
+        light, dark = (cv2.morphologyEx(brightness[near], hat, post) for hat in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
+        parts[near] = cv2.dilate((np.maximum(light, dark) > rules.contrast).view(np.uint8), _BLUR)
         before = np.zeros(self._shape, np.uint8)
         for lines, ring in self._walls:
             x, y = lines[..., 0], lines[..., 1]

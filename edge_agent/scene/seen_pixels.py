@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_agent.scene.background import Background, Look
+from edge_agent.scene.background import Background
 from edge_agent.scene.patch import Mask, Patch
 from edge_agent.scene.standing_object import ObjectRules
 
@@ -23,9 +23,10 @@ class SeenPixels:
         """Pixels whose look is new because people had hidden them until then."""
 
     def observe(
-        self, background: Background, look: Look, hidden: Mask, still: Mask, now_s: float, elapsed_s: float
+        self, background: Background, ground: Mask, hidden: Mask, still: Mask, now_s: float, elapsed_s: float
     ) -> None:
-        """Take in a frame: ``hidden`` is where people are, ``still`` where people are who look as they have looked."""
+        """Take in a frame: ``ground`` shows the background, people are where it is ``hidden``, and ``still`` where they
+        look as they have looked."""
         counted_s = np.float32(min(elapsed_s, self._rules.person_step_s))
         kept = np.exp(-counted_s / np.float32(self._rules.person_memory_s))
         for seconds in (self._under_people_s, self._look_s):
@@ -33,11 +34,12 @@ class SeenPixels:
         self._look_s += counted_s * (still | ~hidden)
         self._under_people_s += counted_s * still
         fresh = (background.settled_since_s == now_s) & ~hidden
-        self._before_s[fresh] = self._seen_s[fresh]
-        self.uncovered[fresh] = self._seen_s[fresh] < now_s - elapsed_s - 1e-6
-        self._seen_s[~hidden] = now_s
-        self._under_people_s[fresh], self._look_s[fresh] = 0, 0
-        self._ground_s[background.alike(look, background.background) & ~hidden] = now_s
+        np.copyto(self._before_s, self._seen_s, where=fresh)
+        np.copyto(self.uncovered, self._seen_s < now_s - elapsed_s - 1e-6, where=fresh)
+        np.putmask(self._seen_s, ~hidden, now_s)
+        np.putmask(self._under_people_s, fresh, 0)
+        np.putmask(self._look_s, fresh, 0)
+        np.putmask(self._ground_s, ground & ~hidden, now_s)
 
     def were_people(self, region: Patch) -> bool:
         """True if what a region shows has been under people who stood there for much of the last seconds."""

@@ -12,6 +12,7 @@ from edge_agent.scene.patch import Mask, Patch
 from edge_agent.scene.railing import Railing
 from edge_agent.scene.second_look import SecondLook
 from edge_agent.scene.seen_pixels import SeenPixels
+from edge_agent.scene.sparse import morphed
 from edge_agent.scene.standing_object import OBJECT_RULES, ObjectRules, StandingObject, keeps_place
 from edge_agent.scene.stay import StayState
 from edge_agent.scene.thing_parts import is_part
@@ -68,6 +69,7 @@ class StandingObjects:
         self,
         background: Background,
         look: Look,
+        ground: Mask,
         changed: Mask,
         hidden: Mask,
         still: Mask,
@@ -76,12 +78,13 @@ class StandingObjects:
     ) -> None:
         """Bring the things up to date after ``background`` has taken in a frame.
 
-        ``look`` is the frame's, ``changed`` what ``background`` says shows a thing, ``hidden`` where people are,
-        ``still`` where people are who look as they have looked; ``second_look`` is taken of what may be a thing.
+        ``look`` is the frame's, ``ground`` where that is the background, ``changed`` what ``background`` says shows a
+        thing, ``hidden`` where people are, ``still`` where people are who look as they have looked; ``second_look`` is
+        taken of what may be a thing.
         """
         elapsed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
-        self._pixels.observe(background, look, hidden, still, now_s, elapsed_s)
+        self._pixels.observe(background, ground, hidden, still, now_s, elapsed_s)
         if self._railing is not None and now_s - self._rails_s >= self.rules.check_s:
             self.rails = self._railing.among(np.ascontiguousarray(background.background[:, :, 0]), self._post)
             self._rails_s = now_s
@@ -297,17 +300,14 @@ class StandingObjects:
         )
 
     def _closed(self, shown: Mask) -> NDArray[np.uint8]:
-        closed = self._filled(shown)
+        closed = morphed(shown, cv2.MORPH_CLOSE, self._close)
         if self.rails is not None:
-            closed |= cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._post) & self.rails
-        return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
-
-    def _filled(self, shown: Mask) -> NDArray[np.uint8]:
-        return np.asarray(cv2.morphologyEx(shown.view(np.uint8), cv2.MORPH_CLOSE, self._close), np.uint8)
+            closed |= morphed(shown, cv2.MORPH_CLOSE, self._post) & self.rails
+        return np.asarray(cv2.morphologyEx(closed.view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), np.uint8)
 
     def _regions(self, shown: Mask) -> list[Patch]:
         contours, _ = cv2.findContours(self._closed(shown), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        filled = self._filled(shown) > 0 if self.rails is not None else None
+        filled = morphed(shown, cv2.MORPH_CLOSE, self._close) if self.rails is not None and contours else None
         regions = []
         for contour in contours:
             x, y, width, height = cv2.boundingRect(contour)

@@ -43,7 +43,8 @@ class Scene:
             self.background.learn(look, hidden, self.now_s)
             changed = self.background.shows_thing()
             still = hidden & self.background.alike(look, self.background.settled, 2.0)
-            self.objects.observe(self.background, look, changed, hidden, still, self.now_s, self)
+            ground = self.background.alike(look, self.background.background)
+            self.objects.observe(self.background, look, ground, changed, hidden, still, self.now_s, self)
             self.background.absorb(self.objects.held(), changed, watched, self.now_s, self.period_s)
             self.now_s += self.period_s
         return [thing for thing in self.objects.objects if thing.standing]
