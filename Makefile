@@ -115,8 +115,9 @@ requirements: | $(VENV)/pyvenv.cfg  ## Pin the requirements anew from pyproject.
 bench-edge: .venv-benchmarks/.done  ## What a camera costs on a small box (BENCH_SECONDS=0 without the live part)
 	@PYTHONPATH=.:protos .venv-benchmarks/bin/python -m tests.benchmarks.edge.bench
 
-bench-width: $(VENV)/.dev  ## What one clear width costs, beside a raster
+bench-width: $(VENV)/.dev  ## What a clear width costs, beside a raster, and a passage's frame, beside the detector (SUITE=tests/suites/demo.yaml)
 	@PYTHONPATH=.:protos $(BIN)/python -m tests.benchmarks.clear_width
+	@PYTHONPATH=.:protos $(BIN)/python -m tests.benchmarks.passage_frame $(SUITE)
 
 soak: $(VENV)/.dev  ## Eight hours of media time and a thousand reconnections (minutes)
 	CLEARWAY_FAULTS=long $(BIN)/python -m pytest -s tests/soak

@@ -70,6 +70,9 @@ class Lifeless:
 
     def observe(self, look: Look, people: Boxes, scores: NDArray[np.float32], now_s: float) -> None:
         """Take in a frame: its look and everybody who is detected in it."""
+        weak = people[scores < self._rules.score]
+        if not (self._places or len(weak)):
+            return
         look = np.asarray(cv2.blur(look, (self._rules.grain_px, self._rules.grain_px)), np.float32)
         for place in self._places:
             alike = self._background.alike(look[place.part], place.look)
@@ -78,7 +81,7 @@ class Lifeless:
                 place.same_s = now_s
             elif not self._is_proven(place):
                 place.look, place.since_s, place.same_s = look[place.part].copy(), now_s, now_s
-        for box in people[scores < self._rules.score]:
+        for box in weak:
             known = np.array([place.box for place in self._places], np.float32).reshape(-1, 4)
             here = np.flatnonzero(iou(box[None], known)[0] >= self._rules.same_iou)
             for number in here:

@@ -83,4 +83,4 @@ def placed(model: Array, parameters: Array, angles: Array) -> Array:
     sine, cosine = np.sin(angles)[:, None], np.cos(angles)[:, None]
     x = parameters[:, :1] + size * (cosine * model[:, 0] - sine * model[:, 1])
     y = parameters[:, 1:2] + size * (sine * model[:, 0] + cosine * model[:, 1])
-    return np.stack([x, y, size * model[:, 2]], axis=2)
+    return np.moveaxis(np.stack([x, y, size * model[:, 2]]), 0, -1)

@@ -51,14 +51,14 @@ class Upright:
 
     def to_pixels(self, points_m: Array) -> Array:
         """Points (..., 3) in metres to pixels (..., 2); NaN behind the camera."""
-        mapped = (
-            points_m[..., :1] * self.m_to_px[:, 0]
-            + points_m[..., 1:2] * self.m_to_px[:, 1]
-            + self.m_to_px[:, 2]
-            + points_m[..., 2:3] * self.per_metre
+        x, y, z = points_m[..., 0], points_m[..., 1], points_m[..., 2]
+        right, down, away = (
+            x * row[0] + y * row[1] + row[2] + z * per_metre
+            for row, per_metre in zip(self.m_to_px, self.per_metre, strict=True)
         )
-        pixels: Array = mapped[..., :2] / np.where(mapped[..., 2:] > 1e-9, mapped[..., 2:], np.nan)
-        return pixels
+        away = np.where(away > 1e-9, away, np.nan)
+        # Each coordinate lies in one piece: thousands of shapes are tried for one box.
+        return np.moveaxis(np.stack([right / away, down / away]), 0, -1)
 
     def plane(self, height_m: float) -> Array:
         """Homography (3, 3) from metres to pixels of the plane ``height_m`` above the ground."""
