@@ -23,6 +23,7 @@ from edge_agent.scene.kept_footprints import KeptFootprints
 from edge_agent.scene.lifeless import Lifeless
 from edge_agent.scene.meter_memory import UNUSABLE, dump_meter, load_meter
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
+from edge_agent.scene.named_things import NamedThings
 from edge_agent.scene.passage_people import are_changed, covered_by, people_boxes
 from edge_agent.scene.passage_things import PassageThings, Thing
 from edge_agent.scene.patch import Mask, Patch
@@ -83,6 +84,7 @@ class PassageMeter:
         self._sides = HiddenSides(self._crop, rules.person_margin)
         self._at_most: dict[int, Patch] = {}
         self._lifeless = Lifeless(self._crop, self._background)
+        self._named = NamedThings(self._crop, self._background)
         self._change: list[Patch] = []
         self._bare = np.zeros(self._crop.shape, bool)
         self._hidden = np.zeros(self._crop.shape, bool)
@@ -119,7 +121,7 @@ class PassageMeter:
         sure = scores >= self._rules.person_score
         people[sure] = self._railing.whole(people[sure], self._objects.rails)
         alive = ~self._lifeless.among(people, scores)
-        look, real, second_look = self._look(frame, pose, people[alive], look_at, now_s)
+        look, real, second_look = self._look(frame, pose, people[alive], detections, look_at, now_s)
         seen, seen_scores = np.concatenate([people, second_look.seen]), np.concatenate([scores, second_look.scores])
         self._lifeless.observe(look, seen, seen_scores, now_s)
         people, scores = people[alive][real], scores[alive][real]
@@ -172,6 +174,7 @@ class PassageMeter:
         frame: Frame,
         pose: Pose,
         people: NDArray[np.float32],
+        detections: Detections,
         look_at: LookAt,
         now_s: float,
     ) -> tuple[Look, NDArray[np.bool_], SecondLook]:
@@ -195,6 +198,7 @@ class PassageMeter:
         if turned:
             self._objects.relearn(look, hidden, now_s)
         changed = self._background.shows_thing()
+        changed |= self._named.observe(detections, pose, changed, self._objects.standing(), hidden, now_s)
         still = self._still(people, look, ground)
         self._hidden, self._bare = hidden, self._background.has_kept(now_s) & ~changed & ~hidden
         second_look = SecondLook(look_at, crop, other, pose, self._lifeless)

@@ -56,6 +56,14 @@ class StandingObjects:
             held = cv2.dilate(held.view(np.uint8), self._margin) > 0
         return held
 
+    def standing(self) -> Mask:
+        """Pixels of the things that stand."""
+        standing = np.zeros(self._watched.shape, bool)
+        for thing in self.objects:
+            if thing.standing:
+                thing.region.add_to(standing)
+        return standing
+
     def relearn(self, look: Look, hidden: Mask, now_s: float) -> None:
         """Take what stands to be what it was, though it looks otherwise from this frame on."""
         for thing in self.objects:
