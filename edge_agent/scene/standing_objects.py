@@ -203,7 +203,9 @@ class StandingObjects:
         if thing.other_s >= self.rules.other_s:
             thing.state = StayState.ABSENT
             return
-        if not strange and shown > self.rules.glimpse_share * left:
+        if shown <= self.rules.glimpse_share * left:
+            thing.doubted_s += elapsed_s  # who hides a thing that was in doubt ends no doubt
+        elif not strange:
             thing.shown_s = now_s
         if strange or covered:
             thing.state = StayState.OCCLUDED

@@ -110,6 +110,21 @@ def test_a_thing_that_people_hide_is_occluded_and_stays() -> None:
     assert after.state is StayState.OBSERVED
 
 
+def test_who_hides_a_thing_that_was_in_doubt_ends_no_doubt() -> None:
+    deck, scene = Deck(), Scene()
+    scene.show(deck.picture(), 10)
+    (thing,) = scene.show(deck.picture(CRATE), 6)
+    doubts = {}
+    for doubted in (False, True):
+        if doubted:
+            thing.doubted_s = scene.now_s - scene.objects.rules.doubt_s / 2
+        scene.show(deck.picture(CRATE), 1.5, covered(CRATE[0]))
+        doubts[doubted] = scene.objects.is_doubtful(thing, scene.now_s)
+        scene.show(deck.picture(CRATE), 4)
+        assert not scene.objects.is_doubtful(thing, scene.now_s)
+    assert doubts == {False: False, True: True}
+
+
 def test_a_thing_taken_while_it_was_hidden_is_gone_when_the_people_leave() -> None:
     deck, scene = Deck(), Scene()
     scene.show(deck.picture(), 10)
