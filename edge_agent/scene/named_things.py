@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.detection.detections import ClassGroup, Detections
 from edge_agent.scene.background import Background
@@ -20,8 +21,8 @@ class NamedRules:
 
     score: float = 0.2
     """Least score: bags far away and in the dark have 0.2 to 0.3."""
-    sightings: int = 2
-    """In so many frames: somebody whom the detector misses is a suitcase in one of them."""
+    evidence: float = 0.25
+    """The sum of its scores from which it is believed: somebody whom the detector misses is a weak suitcase once."""
     changed: float = 0.4
     """Share of a thing's box that must have changed: bags fill 0.5 to 0.8 of theirs;"""
     in_sight: float = 0.8
@@ -45,7 +46,7 @@ class NamedThings:
         self._crop = crop
         self._background = background
         self._rules = rules
-        self._sightings = np.zeros(crop.shape, np.int32)
+        self._evidence = np.zeros(crop.shape, np.float32)
         self._old: Mask = np.zeros(crop.shape, bool)
 
     def observe(
@@ -56,18 +57,21 @@ class NamedThings:
         ``shown``: what shows a thing by itself; ``standing``: the things that stand; ``hidden``: where people are.
         """
         rules, background = self._rules, self._background
-        self._sightings[(background.settled_since_s >= now_s) & ~hidden] = 0
+        self._evidence[(background.settled_since_s >= now_s) & ~hidden] = 0
         named = np.array([group is ClassGroup.OBJECT for group in detections.groups], bool)
-        boxes = pose.boxes_to_reference(detections.boxes[named & (detections.scores >= rules.score)])
+        named &= detections.scores >= rules.score
+        boxes = pose.boxes_to_reference(detections.boxes[named])
         if len(boxes):
-            self._sightings += self._seen_as_things(boxes, shown, standing, hidden)
-        return np.asarray(self._sightings >= rules.sightings, bool)
+            self._evidence += self._seen_as_things(boxes, detections.scores[named], shown, standing, hidden)
+        return np.asarray(self._evidence >= rules.evidence, bool)
 
-    def _seen_as_things(self, boxes: Boxes, shown: Mask, standing: Mask, hidden: Mask) -> Mask:
-        """What has changed in boxes of things, (n, 4), where it can be new."""
+    def _seen_as_things(
+        self, boxes: Boxes, scores: NDArray[np.float32], shown: Mask, standing: Mask, hidden: Mask
+    ) -> NDArray[np.float32]:
+        """The best score at each pixel that has changed in boxes of things, (n, 4), where it can be new."""
         rules, background = self._rules, self._background
-        things: Mask = np.zeros(hidden.shape, bool)
-        for box in boxes:
+        things = np.zeros(hidden.shape, np.float32)
+        for box, score in zip(boxes, scores, strict=True):
             part = self._crop.part(box)
             size = hidden[part].size
             if not size or np.count_nonzero(hidden[part]) > (1 - rules.in_sight) * size:
@@ -80,5 +84,5 @@ class NamedThings:
                 continue
             new = np.count_nonzero(self._old[part]) < rules.old * size and not standing[part].any()
             if new and change >= rules.changed * size and np.count_nonzero(shown[part]) < rules.shown * change:
-                things[part] |= changed
+                things[part] = np.maximum(things[part], score * changed)
         return things
