@@ -24,6 +24,9 @@ from edge_agent.scene.stay import Box
 MIN_IOU = 0.3
 """Least intersection over union of an alarm's box and the true one: the same thing, roughly boxed."""
 
+FREE_M = 0.02
+"""Nothing stands in the way of a width that is no further below the widest."""
+
 
 class Outcome(StrEnum):
     """What became of an alarm, or of an expected incident."""
@@ -37,14 +40,26 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WidthErrors:
-    """Absolute errors of the measured clear width, metres: their number, sum and worst."""
+    """Absolute errors of the measured clear width, metres: their number, sum and worst.
+
+    ``narrow``: how many were taken while something stood in the way, or seemed to; ``covered``: how many of those were
+    within two of the standard deviations that were stated with them.
+    """
 
     count: int = 0
     total_m: float = 0.0
     worst_m: float = 0.0
+    narrow: int = 0
+    covered: int = 0
 
     def __add__(self, other: WidthErrors) -> WidthErrors:
-        return WidthErrors(self.count + other.count, self.total_m + other.total_m, max(self.worst_m, other.worst_m))
+        return WidthErrors(
+            self.count + other.count,
+            self.total_m + other.total_m,
+            max(self.worst_m, other.worst_m),
+            self.narrow + other.narrow,
+            self.covered + other.covered,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +147,7 @@ class Score:
             "alarm_delay_worst_s": _round(self.alarm_delay_worst_s, 2),
             "width_error_mean_m": _round(_ratio(errors.total_m, errors.count), 3),
             "width_error_worst_m": _round(errors.worst_m, 3) if errors.count else None,
+            "width_within_2sd": _round(_ratio(errors.covered, errors.narrow), 3),
             "false_per_camera_hour": _round(self.false_per_camera_hour, 3),
             "cpu_s_per_min": _round(self.cpu_s_per_min, 2),
         }
@@ -239,14 +255,19 @@ def compare_widths(
     Measurements in ``hidden`` spans, in which the truth says that people hid an obstacle, and as long after them as a
     step may be seen late, are left out.
     """
-    errors = [
-        min(abs(point.width_m - width.width_m) for point in near)
-        for width in measured
-        if width.width_m is not None
-        and not any(span.from_s <= width.media_time_s <= span.to_s + TOLERANCE_S for span in hidden)
-        and (near := [point for point in true if abs(point.t_s - width.media_time_s) <= TOLERANCE_S])
-    ]
-    return WidthErrors(len(errors), sum(errors), max(errors, default=0.0))
+    free_m = max((point.width_m for point in true), default=0.0) - FREE_M
+    errors, narrow, covered = [], 0, 0
+    for width in measured:
+        near = [point.width_m for point in true if abs(point.t_s - width.media_time_s) <= TOLERANCE_S]
+        hides = any(span.from_s <= width.media_time_s <= span.to_s + TOLERANCE_S for span in hidden)
+        if width.width_m is None or not near or hides:
+            continue
+        error_m, true_m = min((abs(true_m - width.width_m), true_m) for true_m in near)
+        errors.append(error_m)
+        if width.uncertainty_m is not None and min(true_m, width.width_m) < free_m:
+            narrow += 1
+            covered += error_m <= 2 * width.uncertainty_m
+    return WidthErrors(len(errors), sum(errors), max(errors, default=0.0), narrow, covered)
 
 
 def _pair(expected: Sequence[Expected], alarms: Sequence[Alarm]) -> Mapping[int, int]:

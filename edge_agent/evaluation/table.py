@@ -24,6 +24,7 @@ COLUMNS = (
     ("alarm_delay_worst_s", "worst s", "delay, worst s"),
     ("width_error_mean_m", "width ± m", "width error, mean m"),
     ("width_error_worst_m", "worst m", "width error, worst m"),
+    ("width_within_2sd", "in 2 sd", "widths within 2 sd"),
     ("false_per_camera_hour", "false/h", "false per hour"),
     ("cpu_s_per_min", "CPU s/min", "CPU s per min"),
 )

@@ -32,7 +32,8 @@ class Passage:
     """What was measured of one passage zone: its clear width, and how many people stand in it.
 
     ``at_least_m`` and ``at_most_m`` bound the width where nobody can tell it (a thing has only come, or is just being
-    taken away); they are the width itself where it is measured, and None while the camera cannot see.
+    taken away) and where the foot of a thing lies beyond the picture; else they are the width itself, and None while
+    the camera cannot see.
     ``narrowed_since`` holds pairs of a media time and the width that was left once the things that have stood since
     then, or longer, stood there; the width falls from pair to pair.
 

@@ -138,11 +138,11 @@ class PassageJudge:
             return passage.crowd_density >= floor
         limit_m = self._limit_m(kind) + (self._rules.width_slack_m if already else 0.0)
         width_m = passage.clear_width.width_m
-        if width_m is not None:
-            return width_m < limit_m
-        if passage.at_most_m is not None and passage.at_most_m < limit_m:
+        at_least_m = width_m if passage.at_least_m is None else passage.at_least_m
+        at_most_m = width_m if passage.at_most_m is None else passage.at_most_m
+        if at_most_m is not None and at_most_m < limit_m:
             return True
-        if passage.at_least_m is not None and passage.at_least_m >= limit_m:
+        if at_least_m is not None and at_least_m >= limit_m:
             return False
         return None
 

@@ -72,10 +72,18 @@ _FOUND_AFTER = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footprint:
-    """Ground that a thing stands on, metres, and one standard deviation of where its border lies."""
+    """Ground that a thing stands on, metres, and one standard deviation of where its border lies.
+
+    ``least`` and ``most``: the ground that it stands on for nearly certain, and that it may stand on at most, as far as
+    its silhouette leaves that open. ``foot_seen`` is false if its foot lies beyond the picture: then nothing but these
+    is known.
+    """
 
     shape: BaseGeometry
     uncertainty_m: float
+    least: BaseGeometry
+    most: BaseGeometry
+    foot_seen: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -161,7 +169,8 @@ class _Fit:
         turn = np.sqrt(np.sum(likely * turns) / np.sum(likely)) * self.shape.length_m / 4
         spread = np.sqrt(max(float(np.linalg.eigvalsh(covariance)[0]), 0.0))
         uncertainty_m = float(np.hypot(spread, min(turn, self.shape.length_m / 4)))
-        return Footprint(MultiPoint(corners[:, :2]).convex_hull, uncertainty_m)
+        hull = MultiPoint(corners[:, :2]).convex_hull
+        return Footprint(hull, uncertainty_m, least=hull, most=hull)
 
 
 def footprint_of_box(

@@ -17,12 +17,14 @@ from edge_agent.scene.footprint import Footprint, footprint_of_box, footprint_of
 from edge_agent.scene.meter_rules import METER_RULES, MeterRules
 from edge_agent.scene.patch import Patch
 from edge_agent.scene.shapes import GROUP_SHAPES, shape_for
-from edge_agent.scene.silhouette import footprint_of_silhouette
+from edge_agent.scene.silhouette import Cut, footprint_of_silhouette
 from edge_agent.scene.standing_object import StandingObject
 from edge_agent.scene.stay import Box, Stay
 from edge_agent.scene.upright import Upright
 from edge_agent.scene.zone_crop import ZoneCrop
 
+_EDGE_PX = 3
+"""What ends so near to the picture's border may go on beyond it."""
 _CYCLE = GROUP_SHAPES[ClassGroup.CYCLE]
 
 
@@ -109,7 +111,10 @@ class KeptFootprints:
         """That of a thing of unknown shape whose silhouette is ``region``."""
         crop = self._crop
         origin = (crop.left + region.x / crop.scale, crop.top + region.y / crop.scale)
-        return footprint_of_silhouette(region.mask, origin, crop.scale, self._upright, self._calibration)
+        left, top, right, bottom = crop.to_frame(region.box)
+        width, height = self._frame_size
+        cut = Cut(left <= _EDGE_PX, top <= _EDGE_PX, right >= width - _EDGE_PX, bottom >= height - _EDGE_PX)
+        return footprint_of_silhouette(region.mask, origin, crop.scale, self._upright, self._calibration, cut)
 
     def reaches(self, box: Box, top_px: float) -> bool:
         """True if what stands at the foot of a box and is as high as a stall reaches up to a line of the picture."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from edge_agent.scene.background import Background, Look
 from edge_agent.scene.calibration import Calibration
 from edge_agent.scene.camera_state import View
 from edge_agent.scene.clear_width import ClearPassage, Corridor, clear_path, clear_width, narrowing
+from edge_agent.scene.footprint import Footprint
 from edge_agent.scene.hidden_sides import HiddenSides
 from edge_agent.scene.kept_footprints import KeptFootprints
 from edge_agent.scene.lifeless import Lifeless
@@ -41,11 +43,18 @@ from edge_agent.scene.zone_crop import ZoneCrop
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Solved:
-    """The last answer and the things it was for."""
+    """The last answer and the things it was for.
+
+    ``known``: what is doubtful does not change it. ``spread_m``: how far it is off, one standard deviation, because
+    silhouettes leave open what things stand on; ``bounds_m``: between which it lies, whatever is doubtful and wherever
+    feet beyond the picture are.
+    """
 
     key: tuple[tuple[bytes, float, bool], ...]
     answer: ClearPassage
-    at_most_m: float
+    known: bool
+    spread_m: float
+    bounds_m: tuple[float, float]
     path_m: tuple[tuple[float, float], ...]
     narrowed_since: tuple[tuple[float, float], ...]
 
@@ -129,7 +138,7 @@ class PassageMeter:
         cycles = self._cycle_boxes(detections, pose)
         things = self._things.standing(stays, cycles, self._bare, self._hidden, self._at_most, now_s)
         things += self._things.unexplained(self._change, stays, now_s)
-        things = [thing for thing in things if thing.footprint.shape.intersects(self._corridor.outline)]
+        things = [thing for thing in things if thing.footprint.most.intersects(self._corridor.outline)]
         if self._settled_from_s is None:
             self._settled_from_s = now_s + self._rules.start_s
         known = np.count_nonzero(self._background.known & self._crop.ground)
@@ -242,6 +251,7 @@ class PassageMeter:
             np.sqrt(
                 self._calibration.length_uncertainty_m(narrowest_px[0], narrowest_px[1], self._rules.marked_px) ** 2
                 + sum(things[side].footprint.uncertainty_m ** 2 for side in limiting)
+                + solved.spread_m**2
             )
         )
         obstacles = tuple(
@@ -255,7 +265,7 @@ class PassageMeter:
             )
             for index, thing in enumerate(things)
         )
-        known = solved.at_most_m - answer.width_m <= self._rules.same_width_m
+        known = solved.known
         path_m = solved.path_m if known else ()
         path_px = pose.to_frame(self._calibration.to_pixels(np.array(path_m))) if path_m else np.zeros((0, 2))
         return Passage(
@@ -265,8 +275,8 @@ class PassageMeter:
             path_px=_points(path_px),
             narrowest_px=_pair(pose.to_frame(narrowest_px)) if known else None,
             obstacles=obstacles,
-            at_least_m=answer.width_m,
-            at_most_m=solved.at_most_m,
+            at_least_m=solved.bounds_m[0],
+            at_most_m=solved.bounds_m[1],
             narrowed_since=solved.narrowed_since,
         )
 
@@ -280,12 +290,22 @@ class PassageMeter:
             steps = narrowing(
                 self._corridor, [thing.footprint.shape for thing in sure], [thing.since_s for thing in sure]
             )
-            at_most_m = answer.width_m
-            if len(sure) < len(things):
-                at_most_m = clear_width(self._corridor, [thing.footprint.shape for thing in sure]).width_m
+            at_most_m = self._between(sure, lambda its: its.shape) if len(sure) < len(things) else answer.width_m
+            known = at_most_m - answer.width_m <= self._rules.same_width_m
+            spread_m = (self._between(things, lambda its: its.least) - self._between(things, lambda its: its.most)) / 2
+            bounds_m = answer.width_m, answer.width_m if known else at_most_m
+            if not all(thing.footprint.foot_seen for thing in things):
+                bounds_m = (
+                    self._between(things, lambda its: its.shape if its.foot_seen else its.most),
+                    self._between(sure, lambda its: its.shape if its.foot_seen else its.least),
+                )
             path_m = clear_path(self._corridor, shapes, answer.width_m)
-            self._solved = _Solved(key, answer, at_most_m, path_m, steps)
+            self._solved = _Solved(key, answer, known, spread_m, bounds_m, path_m, steps)
         return self._solved
+
+    def _between(self, things: list[Thing], ground: Callable[[Footprint], BaseGeometry]) -> float:
+        """The width between things, each on that ``ground`` of its footprint."""
+        return clear_width(self._corridor, [ground(thing.footprint) for thing in things]).width_m
 
 
 def _point(point: NDArray[np.float64]) -> tuple[float, float]:

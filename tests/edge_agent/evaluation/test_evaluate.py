@@ -180,6 +180,7 @@ KEYS = [
     "alarm_delay_worst_s",
     "width_error_mean_m",
     "width_error_worst_m",
+    "width_within_2sd",
     "false_per_camera_hour",
     "cpu_s_per_min",
 ]

@@ -193,6 +193,7 @@ def test_ratios() -> None:
         "alarm_delay_worst_s": 1.0,
         "width_error_mean_m": None,
         "width_error_worst_m": None,
+        "width_within_2sd": None,
         "false_per_camera_hour": 4.0,
         "cpu_s_per_min": 3.0,
     }
@@ -256,6 +257,14 @@ def test_widths_are_not_scored_while_the_truth_says_that_an_obstacle_was_hidden(
     assert seen.worst_m == 0.0
     late = compare_widths(true, measured, [Span(10.0, 13.0)])
     assert late.worst_m == 3.0
+
+
+def test_a_stated_uncertainty_is_held_against_the_error_while_something_stands_in_the_way() -> None:
+    true = [WidthPoint(float(t), 4.0 if t < 20 else 1.4) for t in range(60)]
+    free, within, beyond, seen_too_narrow = width(5, 4.0), width(30, 1.58), width(31, 1.62), width(6, 3.9)
+    errors = compare_widths(true, [free, within, beyond, seen_too_narrow])
+    assert (errors.count, errors.narrow, errors.covered) == (4, 3, 2)
+    assert Score(width_errors=errors + errors).as_json()["width_within_2sd"] == pytest.approx(0.667)
 
 
 def test_the_worst_width_error_of_several_clips_is_the_worst_of_them() -> None:

@@ -188,6 +188,16 @@ def uncertain(t_s: float, at_least_m: float, at_most_m: float) -> Moment:
     return Moment(t_s, START + timedelta(seconds=t_s), True, (), {"deck": passage})
 
 
+def test_a_width_whose_bounds_have_a_limit_between_them_is_neither_narrow_nor_wide_for_sure() -> None:
+    def reaching(t_s: float, at_least_m: float, at_most_m: float) -> Moment:
+        passage = Passage(ClearWidth(1.0, 0.4, t_s), at_least_m=at_least_m, at_most_m=at_most_m)
+        return Moment(t_s, START + timedelta(seconds=t_s), True, (), {"deck": passage})
+
+    assert story(PassageJudge(ZONE, always), [reaching(t, 0.2, 2.6) for t in range(200)]) == []
+    told = story(PassageJudge(ZONE, always), [reaching(t, 0.2, 1.1) for t in range(100)])
+    assert first(told, FindingKind.BLOCKED, FindingState.VIOLATION) == 20
+
+
 def narrowed(t_s: float, width_m: float, *since: tuple[float, float]) -> Moment:
     passage = Passage(ClearWidth(width_m, 0.05, t_s), narrowed_since=since)
     return Moment(t_s, START + timedelta(seconds=t_s), True, (), {"deck": passage})

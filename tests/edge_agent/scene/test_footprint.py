@@ -11,7 +11,7 @@ from edge_agent.detection.detections import ClassGroup
 from edge_agent.scene.contours import Contours
 from edge_agent.scene.footprint import Footprint, footprint_of_box, footprint_of_wheels
 from edge_agent.scene.shapes import SHAPES, shape_for
-from edge_agent.scene.silhouette import footprint_of_silhouette
+from edge_agent.scene.silhouette import Cut, footprint_of_silhouette
 from edge_agent.scene.stay import Box
 from edge_agent.scene.upright import Upright
 from tests.edge_agent.scene.made_deck import CAMERA, SIZE, calibration, cuboid, project, silhouette
@@ -201,6 +201,36 @@ def test_a_reduced_part_of_the_picture_gives_the_same_footprint() -> None:
     assert whole is not None
     assert part is not None
     assert np.allclose(whole.shape.bounds, part.shape.bounds, atol=0.05)
+
+
+def test_what_a_silhouette_leaves_open_lies_between_two_bounds() -> None:
+    """Where it begins one picture says well, how deep it is hardly."""
+    found = footprint_of_silhouette(silhouette(cuboid(1.2, 9.0, 1.2, 1.1, 1.2)), (0, 0), 1.0, UPRIGHT, CALIBRATION)
+    assert found is not None
+    assert found.foot_seen
+    assert found.most.buffer(1e-6).contains(found.shape)
+    assert found.shape.buffer(1e-6).contains(found.least)
+    assert found.least.bounds[3] < 10.1 < found.most.bounds[3]
+    assert found.most.bounds[3] - found.least.bounds[3] > 0.15
+    assert found.least.bounds[1] == pytest.approx(found.most.bounds[1], abs=0.1)
+
+
+@pytest.mark.parametrize(("near_m", "height"), [(7.0, 1.2), (7.0, 0.8), (8.2, 1.6)])
+def test_of_a_thing_whose_foot_is_below_the_picture_the_reach_is_a_range(near_m: float, height: float) -> None:
+    length, end_m = 1.0, 8.2
+    mask = silhouette(cuboid(1.2, near_m, 1.1, length, height))
+    ((_, end_px),) = project(np.array([(1.7, end_m, 0.0)]))
+    seen = mask[: int(end_px)]
+    assert seen[-1].any()
+    uncut = footprint_of_silhouette(seen, (0, 0), 1.0, UPRIGHT, CALIBRATION)
+    found = footprint_of_silhouette(seen, (0, 0), 1.0, UPRIGHT, CALIBRATION, Cut(False, False, False, True))
+    assert uncut is not None
+    assert found is not None
+    assert uncut.foot_seen
+    assert not found.foot_seen
+    least = found.least.bounds[3] if not found.least.is_empty else end_m
+    assert least - 0.15 <= max(near_m + length, end_m) <= found.most.bounds[3] + 0.15
+    assert found.most.bounds[3] - least > 0.3
 
 
 def test_an_empty_silhouette_has_no_footprint() -> None:
