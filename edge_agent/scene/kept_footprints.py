@@ -111,9 +111,9 @@ class KeptFootprints:
         """That of a thing of unknown shape whose silhouette is ``region``."""
         crop = self._crop
         origin = (crop.left + region.x / crop.scale, crop.top + region.y / crop.scale)
-        left, top, right, bottom = crop.to_frame(region.box)
+        left, _, right, bottom = crop.to_frame(region.box)
         width, height = self._frame_size
-        cut = Cut(left <= _EDGE_PX, top <= _EDGE_PX, right >= width - _EDGE_PX, bottom >= height - _EDGE_PX)
+        cut = Cut(left <= _EDGE_PX, right >= width - _EDGE_PX, bottom >= height - _EDGE_PX)
         return footprint_of_silhouette(region.mask, origin, crop.scale, self._upright, self._calibration, cut)
 
     def reaches(self, box: Box, top_px: float) -> bool:

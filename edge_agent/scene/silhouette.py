@@ -67,15 +67,14 @@ _EDGE = 3
 
 
 class Cut(NamedTuple):
-    """Which sides of a part of the picture are the picture's own."""
+    """Which sides of a part of the picture, but the upper one, are the picture's own."""
 
     left: bool
-    top: bool
     right: bool
     bottom: bool
 
 
-UNCUT = Cut(False, False, False, False)
+UNCUT = Cut(False, False, False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,8 +186,6 @@ def _unseen(thing: Cells, cut: Cut) -> Cells:
     unseen = np.zeros_like(thing)
     if cut.left and thing[:, 1:_EDGE].any():
         unseen[:, 0] = 1
-    if cut.top and thing[1:_EDGE].any():
-        unseen[0] = 1
     if cut.right and thing[:, -_EDGE:-1].any():
         unseen[:, -1] = 1
     if cut.bottom and thing[-_EDGE:-1].any():
@@ -215,18 +212,22 @@ def _likeliest_base(thing: Cells, unseen: Cells, grid: _Grid) -> tuple[Cells, Ce
             break
         if level % 2 and hidden:
             continue
+        tried = len(found)
         for near in grid.fronts(base) if hidden else [base]:
             cover = grid.cover(near, level, thing.shape)
             cover = cv2.dilate(cover, np.ones((3, 3), np.uint8)) & thing
             unfilled = 1 - np.count_nonzero(cover) / np.count_nonzero(thing)
-            if unfilled > 1 - RULES.explained:
+            flat = level == 0 and not hidden  # lies on all of the ground that it hides
+            if unfilled > 1 - RULES.explained and not flat:
                 continue
             cost = _misproportion(near, level * RULES.height_step_m, grid.upright, grid.low, grid.cell)
-            if level:
+            if not flat:
                 cost += (unfilled / RULES.unexplained_spread) ** 2
             found.append((cost, near, cover))
+        if len(found) == tried:
+            break
     if not found:
-        found = [(0.0, grid.raised(thing, 0), thing)]
+        found.append((0.0, grid.raised(thing, 0), thing))
     costs = np.array([cost for cost, _, _ in found])
     likely = np.exp(-0.5 * (costs - costs.min()))
     chance = np.einsum("k,kij->ij", likely / likely.sum(), np.array([near for _, near, _ in found], np.float64))

@@ -223,7 +223,7 @@ def test_of_a_thing_whose_foot_is_below_the_picture_the_reach_is_a_range(near_m:
     seen = mask[: int(end_px)]
     assert seen[-1].any()
     uncut = footprint_of_silhouette(seen, (0, 0), 1.0, UPRIGHT, CALIBRATION)
-    found = footprint_of_silhouette(seen, (0, 0), 1.0, UPRIGHT, CALIBRATION, Cut(False, False, False, True))
+    found = footprint_of_silhouette(seen, (0, 0), 1.0, UPRIGHT, CALIBRATION, Cut(False, False, True))
     assert uncut is not None
     assert found is not None
     assert uncut.foot_seen
