@@ -127,7 +127,7 @@ bench-recipe: .venv-benchmarks/.done  ## Score the common recipe, a tracker and 
 	@PYTHONPATH=.:protos .venv-benchmarks/bin/python tests/benchmarks/baseline_recipe.py $(or $(SUITE),tests/suites/demo.yaml)
 
 .PHONY: bench-bridges
-bench-bridges: $(VENV)/.dev  ## Score the agent on made footbridges that nobody tuned on (SEEDS=0-23, VIEW=along|beside|cut, minutes)
+bench-bridges: $(VENV)/.dev  ## Score the agent on made footbridges that nobody tuned on (SEEDS=0-23, VIEW=along|beside|cut|recorded, minutes)
 	@PYTHONPATH=.:protos $(BIN)/python -m tests.made_bridges $(or $(SEEDS),0-23) $(VIEW)
 
 aarch64: $(VENV)/.dev  ## Install and replay on an emulated 64-bit ARM Debian (root, an hour at worst)

@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.footage, pytest.mark.timeout(600)]
 BRIDGES = {"B1_footbridge_narrowing": 2, "B2_footbridge_stall": 2, "B3_crowd_negative": 0, "B4_toppled_bikes": 2}
 """Made scenes and how many incidents each holds."""
 LONG = os.environ.get("CLEARWAY_FOOTAGE") == "long"
+WALKERS = {"walkers_courtyard": 3, "passers_car_park": 3}
+"""Recorded passers-by on ground where nothing is left, and in how many pictures the width may be unknown."""
 MIRRORED = ("B2_footbridge_stall", "B1_footbridge_narrowing", "B4_toppled_bikes")[: 3 if LONG else 1]
 """The hardest one seen in a mirror, or all three."""
 MIRRORED_M = 0.11
@@ -50,6 +52,17 @@ def test_a_made_passage_is_measured_and_every_incident_opens_and_closes_in_time(
     assert (footage / "rendered").is_dir()
     clip = clip_of(root, name)
     check(judged(root, clip.camera, clip.truth, played(root, clip.camera, source_of(root, name))), BRIDGES[name])
+
+
+@pytest.mark.parametrize("name", WALKERS)
+def test_where_people_only_pass_and_talk_the_way_is_as_wide_as_ever(root: Path, footage: Path, name: str) -> None:
+    assert (footage / "real").is_dir()
+    clip = clip_of(root, name)
+    score = judged(root, clip.camera, clip.truth, played(root, clip.camera, source_of(root, name)))
+    check(score, 0)
+    assert score.score.width_errors.worst_m < 0.01
+    (widths,) = score.run.widths.values()
+    assert sum(width.width_m is None for width in widths) <= WALKERS[name]
 
 
 @pytest.mark.parametrize("name", MIRRORED)

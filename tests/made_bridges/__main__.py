@@ -11,9 +11,8 @@ from click.testing import CliRunner
 from edge_agent.evaluation.commands import evaluate
 from tests.made_bridges.bridge import VIEWS
 from tests.made_bridges.people import walkers
+from tests.made_bridges.recorded import FOOTAGE
 from tests.made_bridges.suite import write_suite
-
-FOOTAGE = Path(__file__).resolve().parents[3] / "shared" / "footage"
 
 
 def main(given: str, view: str = "along") -> int:

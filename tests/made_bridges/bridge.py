@@ -17,13 +17,16 @@ from edge_agent.scene.clear_width import Corridor, PointM, clear_width
 from tests.made_bridges.eye import Deck, Eye, seen_cut, seen_deck, seen_from_beside
 from tests.made_bridges.paint import Layer, Picture, Sun, layer_of, near_railing, painted_ground, railing, shade_of
 from tests.made_bridges.people import Walker, layer_of_person, shade_of_person
+from tests.made_bridges.recorded import GROUNDS, Recording, recording_of, seen_recorded
 from tests.made_bridges.story import NEGATIVES, Person, Story, Teller, Thing
 
 DURATION_S = 70.0
 NEGATIVE_EVERY = 4
 """Of so many seeds one tells of nothing that is put down."""
-VIEWS = {"along": seen_deck, "beside": seen_from_beside, "cut": seen_cut}
+MADE_VIEWS = {"along": seen_deck, "beside": seen_from_beside, "cut": seen_cut}
 """Cameras that see the whole deck, that look at it through its railing, and whose picture ends on it."""
+VIEWS = (*MADE_VIEWS, "recorded")
+"""These, and recorded ground instead of a painted deck."""
 LIMIT_MARGIN_M = 0.25
 """A limit lies so far from all true widths: that of which side of it a width is, is not what is tried here."""
 
@@ -42,13 +45,16 @@ class Bridge:
     light: str
     swings: float
     view: str = "along"
+    recording: Recording | None = None
     _layers: dict[int, Layer | None] = field(default_factory=dict)
 
     @staticmethod
     def of(seed: int, walkers: list[Walker], view: str = "along") -> Bridge:
         """The scene of a seed."""
         random = np.random.default_rng(seed)
-        eye, deck = VIEWS[view](random)
+        if view == "recorded":
+            return Bridge._on_recorded_ground(seed, walkers, random)
+        eye, deck = MADE_VIEWS[view](random)
         light = str(random.choice(["sun", "cloud", "dusk"], p=[0.5, 0.3, 0.2]))
         reach, azimuth = random.uniform(0.5, 1.8), random.uniform(0, 2 * np.pi)
         along = (float(reach * np.cos(azimuth)), float(reach * np.sin(azimuth)))
@@ -59,11 +65,7 @@ class Bridge:
         near_wall = int(np.sign(eye.place_m[0])) if view == "beside" else 0
         stretch_m = (deck.near_m - 0.3, deck.near_m + 3) if view == "cut" else (deck.near_m + 0.8, deck.far_m - 1.2)
         teller = Teller(random, eye, deck, walkers, stretch_m, near_wall)
-        number = seed // NEGATIVE_EVERY % len(NEGATIVES)
-        if seed % NEGATIVE_EVERY == NEGATIVE_EVERY - 1:
-            story = teller.negative(NEGATIVES[number], DURATION_S)
-        else:
-            story = teller.positive(DURATION_S, int(random.integers(1, 4)), int(random.integers(0, 7)))
+        story = _told(teller, seed)
         empty = painted_ground(eye, deck, random)
         if light == "dusk":
             empty *= _lamps(eye, deck, random)[:, :, None] * np.array([0.75, 0.9, 1.0], np.float32)
@@ -82,12 +84,24 @@ class Bridge:
                 before.append(layer)
         return Bridge(seed, eye, deck, sun, story, empty, tuple(before), light, float(random.uniform(0, 0.06)), view)
 
+    @staticmethod
+    def _on_recorded_ground(seed: int, walkers: list[Walker], random: np.random.Generator) -> Bridge:
+        ground = GROUNDS[seed % len(GROUNDS)]
+        recording = recording_of(ground)
+        eye, deck = seen_recorded(ground, recording.size)
+        story = _told(Teller(random, eye, deck, walkers, (deck.near_m + 0.8, deck.far_m - 1.2)), seed)
+        sun = Sun((0.1, 0.05), 0.8, 7.0)
+        return Bridge(seed, eye, deck, sun, story, np.empty(0, np.float32), (), "cloud", 0.0, "recorded", recording)
+
     def picture(self, at_s: float, visible: dict[int, float] | None = None) -> NDArray[np.uint8]:
         """What the camera sees; ``visible`` takes the share in sight of each standing thing, by its number."""
         random = np.random.default_rng((self.seed, round(at_s * 1000)))
-        image, shade = self.empty.copy(), np.zeros(self.eye.size[::-1], np.uint8)
+        image = self.empty.copy() if self.recording is None else self.recording.picture(at_s)
+        shade = np.zeros(self.eye.size[::-1], np.uint8)
         lamp = 0.6 if self.light == "dusk" else 1.0
         drawn: list[tuple[float, Layer, int]] = []
+        if self.recording is not None:
+            drawn += [(away, layer, -1) for away, layer in self.recording.movers(image, self.eye)]
         for number, thing in enumerate(self.story.things):
             self._draw_thing(number, thing, at_s, drawn, shade)
         for person in self.story.people:
@@ -114,6 +128,8 @@ class Bridge:
         if visible is not None:
             self._in_sight(drawn, visible)
         drift = 1 + self.swings * np.sin(2 * np.pi * at_s / 47 + self.seed)
+        if self.recording is not None:
+            return np.clip(image, 0, 255).astype(np.uint8)
         noise = 2.6 if self.light == "dusk" else 1.4
         return np.clip(image * drift + random.normal(0, noise, image.shape), 0, 255).astype(np.uint8)
 
@@ -222,6 +238,13 @@ class Bridge:
             x += rest * max(0.0, np.sin((at_s - start) / 3)) * 2
             here = self.eye.on_ground(np.array([(x, y), (x + 0.09, y + 0.05), (x + 0.02, y + 0.1)]))
             cv2.fillConvexPoly(image, np.round(here).astype(np.int32), (20, 90, 170))
+
+
+def _told(teller: Teller, seed: int) -> Story:
+    number = seed // NEGATIVE_EVERY % len(NEGATIVES)
+    if seed % NEGATIVE_EVERY == NEGATIVE_EVERY - 1:
+        return teller.negative(NEGATIVES[number], DURATION_S)
+    return teller.positive(DURATION_S, int(teller.random.integers(1, 4)), int(teller.random.integers(0, 7)))
 
 
 def _points(points_m: NDArray[np.float64]) -> tuple[PointM, ...]:

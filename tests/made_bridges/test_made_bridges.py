@@ -52,9 +52,10 @@ def test_a_seed_makes_the_same_scene_again(people: list[Walker]) -> None:
     assert not np.array_equal(first.picture(15.0), first.picture(5.0))
 
 
-@pytest.mark.parametrize(("view", "seed"), [("beside", 6), ("cut", 2)])
+@pytest.mark.parametrize(("view", "seed"), [("beside", 6), ("cut", 2), ("recorded", 0), ("recorded", 5)])
 def test_a_view_shows_the_whole_zone_and_its_truth(people: list[Walker], view: str, seed: int) -> None:
-    """Through a railing, which hides a part of what stands behind it, and with a deck that the picture cuts."""
+    """Through a railing, which hides a part of what stands behind it, with a deck that the picture cuts, and on
+    recorded ground."""
     bridge = Bridge.of(seed, people, view)
     (zone,) = bridge.section()["zones"]
     polygon = np.array(zone["polygon"])
@@ -64,6 +65,20 @@ def test_a_view_shows_the_whole_zone_and_its_truth(people: list[Walker], view: s
     bridge.picture(max(thing.from_s for thing in bridge.story.things) + 5.0, visible)
     if view == "beside":
         assert 0.3 < min(visible.values()) < 0.95
-    else:
+    elif view == "cut":
         assert polygon[:, 1].max() > bridge.eye.size[1] - 1
     assert bridge.width_m(0.0) > bridge.width_m(bridge.story.things[-1].from_s + 1.0)
+
+
+def test_on_recorded_ground_a_thing_is_put_down_among_recorded_walkers(people: list[Walker]) -> None:
+    bridge = Bridge.of(0, people, "recorded")
+    assert bridge.recording is not None
+    thing = bridge.story.things[0]
+    recorded, made = bridge.recording.picture(thing.from_s + 5.0), bridge.picture(thing.from_s + 5.0)
+    added = np.abs(made - recorded).max(axis=2) > 40
+    x, y = (int(v) for v in bridge.eye.on_ground(np.array([thing.place.footprint.centroid.coords[0]]))[0])
+    assert added[y, x]
+    assert added.mean() < 0.1
+    walkers_there = bridge.recording.movers(recorded, bridge.eye)
+    assert len(walkers_there) >= 3
+    assert all(away > 5 for away, _ in walkers_there)
